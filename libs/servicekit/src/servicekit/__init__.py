@@ -1,0 +1,1 @@
+"""What every Salehi service does the same way, so that none does it twice."""

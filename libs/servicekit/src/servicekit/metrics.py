@@ -1,0 +1,36 @@
+"""The Prometheus endpoint and the figures every service has: rate, errors, duration per RPC."""
+
+from __future__ import annotations
+
+from prometheus_client import Gauge, Histogram, start_http_server
+
+from servicekit.errors import StartupError
+
+RPC_SERVER_SECONDS = Histogram(
+    "salehi_rpc_server_seconds",
+    "Time to serve one RPC",
+    ["method", "code"],
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+RPC_SERVER_IN_FLIGHT = Gauge("salehi_rpc_server_in_flight", "RPCs being served", ["method"])
+RPC_CLIENT_SECONDS = Histogram(
+    "salehi_rpc_client_seconds",
+    "Time until a peer answered one RPC",
+    ["method", "code"],
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+
+def serve_metrics(host: str, port: int, setting: str) -> None:
+    """Serve `/metrics` from a thread of its own for the life of the process.
+
+    Raises:
+        StartupError: the port is taken; names the setting.
+    """
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        raise StartupError(
+            f"{setting}={port} cannot be listened on ({error.strerror}): "
+            "end the process that holds the port, or set another"
+        ) from error
