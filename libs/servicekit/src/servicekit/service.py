@@ -44,8 +44,9 @@ class Runtime(Generic[SettingsT]):
         port: int,
         setting: str,
         drain_s: float = 2.0,
+        until: asyncio.Event | None = None,
     ) -> None:
-        """Serve until the service is told to stop, then drain for `drain_s` seconds.
+        """Serve until the service is told to stop (or `until`), then drain for `drain_s` seconds.
 
         Raises:
             StartupError: the port is taken; names the setting.
@@ -54,7 +55,7 @@ class Runtime(Generic[SettingsT]):
         bound = await server.start(self._settings.bind_host, port, setting)
         log.info("serving", address=f"{self._settings.bind_host}:{bound}")
         try:
-            await self.stopping.wait()
+            await (until or self.stopping).wait()
         finally:
             await server.drain(drain_s)
 

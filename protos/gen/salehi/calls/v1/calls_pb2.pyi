@@ -183,6 +183,7 @@ class Contact(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     PANEL_NUMBER_ID_FIELD_NUMBER: _builtins.int
     PANEL_BATCH_ID_FIELD_NUMBER: _builtins.int
+    NATIONAL_NUMBER_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """"panel", "static", "file", or "inbound"."""
     number: _builtins.str
@@ -191,6 +192,10 @@ class Contact(_message.Message):
     """The panel's number id; 0 when the contact is not the panel's."""
     panel_batch_id: _builtins.str
     """The panel's batch id; empty when the contact is not the panel's."""
+    national_number: _builtins.str
+    """The number as people of its country write it ("0912…"), 3 to 15 digits: shown to the operator
+    and given to the panel. Empty means the digits of `number`. Personal data.
+    """
     def __init__(
         self,
         *,
@@ -198,10 +203,11 @@ class Contact(_message.Message):
         number: _builtins.str = ...,
         panel_number_id: _builtins.int = ...,
         panel_batch_id: _builtins.str = ...,
+        national_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "panel_batch_id", b"panel_batch_id", "panel_number_id", b"panel_number_id", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["national_number", b"national_number", "number", b"number", "panel_batch_id", b"panel_batch_id", "panel_number_id", b"panel_number_id", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -575,7 +581,7 @@ class Outcome(_message.Message):
     talk_s: _builtins.float
     """Seconds customer and operator talked."""
     post_dial_delay_s: _builtins.float
-    """Ring to answer or end, seconds (post-dial delay until the far end rang); 0 when it never rang."""
+    """From originate until the far end rang, seconds; 0 when it never rang."""
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
         """What was heard, turn by turn."""

@@ -1,0 +1,1 @@
+"""Asterisk's REST interface: requests over HTTP, events over a WebSocket."""

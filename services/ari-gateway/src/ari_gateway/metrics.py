@@ -1,0 +1,48 @@
+"""What the gateway counts and times."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ARI_REQUEST_SECONDS = Histogram(
+    "salehi_ari_request_seconds",
+    "Time Asterisk took to answer one request",
+    ["method"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10),
+)
+ARI_EVENTS = Counter("salehi_ari_events_total", "Events received from Asterisk", ["type"])
+ASTERISK_LINK_UP = Gauge("salehi_asterisk_link_up", "1 while the events WebSocket is connected")
+READY_TO_DIAL = Gauge("salehi_gateway_ready_to_dial", "1 while PlaceCall is accepted")
+LIVE_CALLS = Gauge("salehi_calls_live", "Calls under way", ["direction"])
+CALLS = Counter("salehi_calls_total", "Calls that ended", ["direction", "result", "disposition"])
+FAILURES = Counter("salehi_call_failures_total", "Calls that ended as failed", ["reason"])
+POST_DIAL_DELAY_SECONDS = Histogram(
+    "salehi_post_dial_delay_seconds",
+    "From originate until the far end rang",
+    buckets=(0.25, 0.5, 1, 2, 3, 5, 8, 13, 20, 30),
+)
+TURN_LATENCY_SECONDS = Histogram(
+    "salehi_turn_latency_seconds",
+    "From the end of a caller's speech until the next prompt started",
+    buckets=(0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8),
+)
+TURN_STAGE_SECONDS = Histogram(
+    "salehi_turn_stage_seconds",
+    "Parts of a turn",
+    ["stage"],
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8),
+)
+CALL_SECONDS = Histogram(
+    "salehi_call_seconds",
+    "From answer to end",
+    ["direction"],
+    buckets=(1, 5, 10, 20, 30, 60, 120, 300, 600, 1800),
+)
+TALK_SECONDS = Histogram(
+    "salehi_talk_seconds",
+    "How long customer and operator talked",
+    buckets=(1, 5, 10, 20, 30, 60, 120, 300, 600, 1800),
+)
+UNREPORTED_RESULTS = Gauge(
+    "salehi_gateway_unreported_results", "Results the reporter has not acknowledged yet"
+)

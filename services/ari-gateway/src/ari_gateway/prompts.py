@@ -1,0 +1,122 @@
+"""Are the prompts really playable on that Asterisk? Asked by playing them where nobody hears."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from ari_gateway.ari import events as ev
+from ari_gateway.ari.errors import AriError
+from ari_gateway.ari.rest import AriRest
+from ari_gateway.sessions.waits import Waits
+
+log = structlog.get_logger(__name__)
+
+_PREFIX = "prompt-check-"
+# A missing file fails within milliseconds of the start.
+_FAILS_WITHIN_S = 0.25
+_STARTS_WITHIN_S = 3.0
+_AGAIN_AFTER_S = 1.0
+_SAY_AFTER_S = 4.0
+
+
+class PromptCheck:
+    """Keeps an eye on the prompts of the scenarios; nothing is dialled while one is missing."""
+
+    def __init__(
+        self, ari: AriRest, *, sounds: str, prompts: Sequence[str], sound_dir: Path | None
+    ) -> None:
+        self._ari = ari
+        self._sounds = sounds
+        self._prompts = prompts
+        self._sound_dir = sound_dir
+        self._waits = Waits()
+        self._again = asyncio.Event()
+        self._reason = "the prompts have not been checked yet"
+
+    @property
+    def why_not_ready(self) -> str:
+        """Why nothing may be dialled for want of a prompt; empty when all are there."""
+        return self._reason
+
+    def check_again(self) -> None:
+        """Look again, soon: a prompt failed, or Asterisk is back."""
+        self._again.set()
+
+    def handle(self, event: ev.Event) -> bool:
+        """Take an event of a check; False when it is not one."""
+        match event:
+            case ev.PlaybackStarted(playback_id=playback_id):
+                self._waits.resolve("playing", playback_id)
+            case ev.PlaybackFinished(playback_id=playback_id, failed=failed):
+                self._waits.resolve("played", playback_id, not failed)
+            case _:
+                return False
+        return playback_id.startswith(_PREFIX)
+
+    async def run(self) -> None:
+        """Check when asked to, and every second while a prompt is missing; for ever."""
+        while True:
+            await self._again.wait()
+            self._again.clear()
+            await self._until_all_play()
+
+    async def _until_all_play(self) -> None:
+        loop = asyncio.get_running_loop()
+        say_at_s = loop.time() + _SAY_AFTER_S
+        said = ""
+        while True:
+            try:
+                missing = await self.missing()
+            except AriError as error:
+                self._reason = f"Asterisk could not be asked to play the prompts ({error})"
+            else:
+                self._reason = self._explain(missing) if missing else ""
+                if not missing:
+                    log.info("all prompts can be played", prompts=len(self._prompts))
+                    return
+            if self._reason != said and loop.time() >= say_at_s:
+                said = self._reason
+                log.error(self._reason)
+            await asyncio.sleep(_AGAIN_AFTER_S)
+
+    async def missing(self) -> list[str]:
+        """Give the prompts that this Asterisk cannot play.
+
+        Raises:
+            AriError: Asterisk could not be asked.
+        """
+        plays = await asyncio.gather(*(self._plays(prompt) for prompt in self._prompts))
+        return [prompt for prompt, good in zip(self._prompts, plays, strict=True) if not good]
+
+    async def _plays(self, prompt: str) -> bool:
+        check_id = f"{_PREFIX}{uuid.uuid4()}"
+        playing = self._waits.expect("playing", check_id)
+        played = self._waits.expect("played", check_id)
+        await self._ari.create_bridge(check_id)
+        try:
+            await self._ari.subscribe(f"bridge:{check_id}")
+            await self._ari.play(f"bridges/{check_id}", f"{self._sounds}/{prompt}", check_id)
+            await asyncio.wait(
+                {playing, played}, timeout=_STARTS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not playing.done() and not played.done():
+                return False
+            await asyncio.wait({played}, timeout=_FAILS_WITHIN_S)
+            if played.done():
+                return played.result() is True
+            await self._ari.stop_playback(check_id)
+            return True
+        finally:
+            await self._ari.delete_bridge(check_id)
+
+    def _explain(self, missing: Sequence[str]) -> str:
+        where = f"AST_SOUND_DIR={self._sound_dir}" if self._sound_dir else "AST_SOUND_DIR"
+        return (
+            f"Asterisk cannot play {', '.join(missing)} as {self._sounds}/…: put the prompts into "
+            f"{where} (scripts/sync_audio.sh); nothing is dialled until they are there"
+        )

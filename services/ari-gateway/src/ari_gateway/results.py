@@ -1,0 +1,82 @@
+"""Hands results to the reporter; each stays on record here until it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import structlog
+from grpc import aio
+from salehi.calls.v1 import calls_pb2
+from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
+from servicekit.channel import Peer
+
+from ari_gateway.metrics import UNREPORTED_RESULTS
+from ari_gateway.sessions.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+
+REPORTER = "salehi.reporter.v1.ReporterService"
+
+_DEADLINE_S = 5.0
+_RETRY_FIRST_S = 0.5
+_RETRY_MAX_S = 15.0
+
+
+class ResultOutbox:
+    """Reports every ended call, in order, until each is acknowledged."""
+
+    def __init__(self, ledger: Ledger, reporter: Peer) -> None:
+        self._ledger = ledger
+        self._reporter = reporter_pb2_grpc.ReporterServiceStub(reporter.channel)
+        self._news = asyncio.Event()
+        self._empty = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is a new result."""
+        self._empty.clear()
+        self._news.set()
+
+    async def flushed(self) -> None:
+        """Wait until every result known now is acknowledged."""
+        await self._empty.wait()
+
+    async def run(self) -> None:
+        """Report for ever; a reporter that is away is asked again, with growing pauses."""
+        wait_s = _RETRY_FIRST_S
+        while True:
+            self._news.clear()
+            try:
+                await self._report_all()
+            except aio.AioRpcError as error:
+                log.warning("the reporter did not take a result", status=error.code().name)
+                await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+                wait_s = min(wait_s * 2, _RETRY_MAX_S)
+                continue
+            wait_s = _RETRY_FIRST_S
+            if not self._news.is_set():
+                self._empty.set()
+            await self._news.wait()
+
+    async def _report_all(self) -> None:
+        waiting = await self._ledger.unreported()
+        UNREPORTED_RESULTS.set(len(waiting))
+        for call in waiting:
+            await self._reporter.ReportResult(_report(call), timeout=_DEADLINE_S)
+            await self._ledger.reported(call.attempt_id)
+            UNREPORTED_RESULTS.dec()
+
+
+def _report(call: calls_pb2.Call) -> reporter_pb2.ReportResultRequest:
+    report = reporter_pb2.ReportResultRequest(
+        attempt_id=call.attempt_id,
+        direction=call.direction,
+        contact=call.contact,
+        line=call.line,
+        attempted_at=call.created_at,
+        ended_at=call.ended_at,
+        outcome=call.outcome,
+    )
+    if call.HasField("answered_at"):
+        report.answered_at.CopyFrom(call.answered_at)
+    return report

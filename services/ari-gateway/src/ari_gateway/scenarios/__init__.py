@@ -1,0 +1,1 @@
+"""What a call says and does: one readable function each."""

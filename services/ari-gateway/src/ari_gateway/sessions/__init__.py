@@ -1,0 +1,1 @@
+"""Live calls: legs, verbs, outcomes, and who owns them."""

@@ -1,0 +1,262 @@
+"""The verbs of a call: all a scenario can do to the world.
+
+Each verb returns when it is done and raises `CallOver` when the call ends under it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from opentelemetry import trace
+
+from ari_gateway.ari.errors import AriConflict, AriError, AriNotFound, AriRefused, AriUnavailable
+from ari_gateway.ari.rest import AriRest, Originate
+from ari_gateway.metrics import TURN_LATENCY_SECONDS
+from ari_gateway.sessions.background import background
+from ari_gateway.sessions.endings import CallerHungUp, CallFailed, CallOver
+from ari_gateway.sessions.handover import OperatorDesk, Transfer, transfer
+from ari_gateway.sessions.listening import Listening, record_reply
+from ari_gateway.sessions.live import LiveCall, Turn
+from ari_gateway.sessions.outcome import Failure, Intent
+from ari_gateway.sessions.waits import LONGEST_STEP_S
+from ari_gateway.understanding import NotUnderstood, Understanding, Understood
+
+log = structlog.get_logger(__name__)
+tracer = trace.get_tracer(__name__)
+
+T = TypeVar("T")
+
+# Asterisk ends a playback by itself; this only catches an event that never comes.
+_LONGEST_PROMPT_S = 120.0
+_LONGEST_UNDERSTANDING_S = 150.0
+_SHORTEST_HOLD_PROMPT_S = 0.5
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every call of a gateway works with.
+
+    Attributes:
+        sounds: media prefix of the prompts, for example `sound:custom/en`.
+    """
+
+    ari: AriRest
+    understanding: Understanding
+    listening: Listening
+    desk: OperatorDesk
+    sounds: str
+
+
+class Call:
+    """One answered call, as a scenario sees it."""
+
+    def __init__(self, live: LiveCall, tools: Tools) -> None:
+        self.live = live
+        self.ari = tools.ari
+        self._tools = tools
+        self.recordings: dict[str, asyncio.Future[bool]] = {}
+        self._steps = 0
+        self._speech_ended_s: float | None = None
+
+    async def play(self, prompt: str) -> None:
+        """Play a prompt to its end.
+
+        Raises:
+            CallFailed: `prompt_missing` when Asterisk cannot play it.
+        """
+        with self._step("play"):
+            playback_id, playing, played = self._stage_playback()
+            await self._start_playback(prompt, playback_id)
+            if self._speech_ended_s is not None:
+                await self._note_turn_latency(playing)
+            if not await self.until(played, _LONGEST_PROMPT_S):
+                await self.live.during_call(asyncio.sleep(0.2), 1)  # a hang-up fails it, too
+                raise CallFailed("prompt_missing", technical=True)
+
+    async def listen(self) -> Intent:
+        """Listen to one reply and say what the caller meant.
+
+        Silence is UNKNOWN. When speech or intent give no answer, the reply is UNKNOWN too, and the
+        call is noted as failed for that reason.
+        """
+        with self._step("listen"):
+            said = await record_reply(self, self._tools.listening, self.next_id("r"))
+            reply = Understood("", Intent.UNKNOWN)
+            if said is not None:
+                self._speech_ended_s = said.ended_s
+                reply = await self._understand(said.audio)
+            self.live.record.turns.append(Turn(reply.heard, reply.intent, reply.decided_by))
+            return reply.intent
+
+    async def transfer_to_operator(self, hold_prompt: str) -> Transfer:
+        """Ring an operator while `hold_prompt` repeats; bridge; return when the operator left.
+
+        When no operator can be had, the call is noted as failed and UNAVAILABLE is returned.
+        """
+        return await transfer(self, self._tools.desk, hold_prompt)
+
+    async def hang_up(self) -> None:
+        """End the customer's leg."""
+        with self._step("hang_up"), self.asking_asterisk():
+            await self.ari.hang_up(self.live.plan.channel_id)
+
+    @asynccontextmanager
+    async def music(self, prompt: str) -> AsyncIterator[None]:
+        """Play a prompt again and again while the block runs; stopped when it ends."""
+        playbacks: list[str] = []
+        try:
+            async with background(self._repeat(prompt, playbacks)):
+                yield
+        finally:
+            for playback_id in playbacks[-1:]:
+                with self.asking_asterisk():
+                    await self.ari.stop_playback(playback_id)
+
+    async def dial(self) -> None:
+        """Originate the customer's leg and wait for the answer.
+
+        Raises:
+            NotAnswered: the far end is busy, does not answer, …; the record says how.
+            CallFailed: Asterisk refused, or what became of the dialing is unknown.
+        """
+        plan = self.live.plan
+        answered = self.live.waits.expect("answered", plan.channel_id)
+        originate = Originate(
+            channel_id=plan.channel_id,
+            endpoint=plan.endpoint,
+            args=f"outbound,{plan.attempt_id}",
+            timeout_s=plan.ring_timeout_s,
+            caller_id=plan.caller_id,
+            variables={"TALK_DETECT(set)": self._tools.listening.talk_detect},
+        )
+        with self._step("dial"):
+            try:
+                await self.ari.originate(originate)
+            except AriUnavailable:
+                # Lost, not refused: look it up, never originate again.
+                with self.asking_asterisk():
+                    if not await self.ari.channel_exists(plan.channel_id):
+                        raise CallFailed("originate_lost", technical=True) from None
+            except AriConflict:
+                log.info("the channel lives already", attempt_id=plan.attempt_id)
+            except AriRefused as error:
+                reason = "trunk_unreachable" if error.status >= 500 else "endpoint_refused"
+                raise CallFailed(reason, technical=True) from error
+            self.live.dialled = True
+            await self.until(answered, plan.ring_timeout_s + LONGEST_STEP_S)
+
+    async def accept(self) -> None:
+        """Answer an inbound call."""
+        with self._step("answer"), self.asking_asterisk():
+            channel_id = self.live.plan.channel_id
+            # Before anything plays: later it would wait behind the playback.
+            await self.ari.set_variable(
+                channel_id, "TALK_DETECT(set)", self._tools.listening.talk_detect
+            )
+            await self.ari.answer(channel_id)
+            self.live.answered()
+
+    @contextmanager
+    def asking_asterisk(self) -> Iterator[None]:
+        """Translate Asterisk's refusals into ends of the call."""
+        try:
+            yield
+        except AriNotFound as error:
+            raise self.live.over or CallerHungUp from error
+        except AriUnavailable as error:
+            raise CallFailed("asterisk_unavailable", technical=True) from error
+        except AriError as error:
+            if self.live.over is not None:
+                raise self.live.over from error
+            raise CallFailed("asterisk_refused", technical=True) from error
+
+    def fail(self, reason: str, *, technical: bool) -> None:
+        """Note a failure that the conversation survives; the first one counts."""
+        if self.live.record.failure is None:
+            self.live.record.failure = Failure(reason, technical)
+
+    # playing
+
+    def _stage_playback(self) -> tuple[str, asyncio.Future[float], asyncio.Future[bool]]:
+        """Choose a playback's id and register for its events before Asterisk hears of it."""
+        playback_id = self.next_id("p")
+        waits = self.live.waits
+        return (
+            playback_id,
+            waits.expect("playing", playback_id),
+            waits.expect("played", playback_id),
+        )
+
+    async def _understand(self, audio: bytes) -> Understood:
+        try:
+            understanding = self._tools.understanding.of(audio, self.live.plan.attempt_id)
+            return await self.until(understanding, _LONGEST_UNDERSTANDING_S)
+        except NotUnderstood as error:
+            log.warning("a reply was not understood", reason=error.reason)
+            self.fail(error.reason, technical=True)
+            return Understood("", Intent.UNKNOWN)
+
+    async def _start_playback(self, prompt: str, playback_id: str) -> None:
+        with self.asking_asterisk():
+            await self.live.during_call(
+                self.ari.play(
+                    f"channels/{self.live.plan.channel_id}",
+                    f"{self._tools.sounds}/{prompt}",
+                    playback_id,
+                ),
+                LONGEST_STEP_S,
+            )
+
+    async def _repeat(self, prompt: str, playbacks: list[str]) -> None:
+        try:
+            while True:
+                playback_id, _, played = self._stage_playback()
+                playbacks.append(playback_id)
+                began_s = time.monotonic()
+                await self._start_playback(prompt, playback_id)
+                await self.until(played, _LONGEST_PROMPT_S)
+                # A file that cannot be played ends at once; that must not become a busy loop.
+                left_s = _SHORTEST_HOLD_PROMPT_S - (time.monotonic() - began_s)
+                await asyncio.sleep(max(left_s, 0))
+        except CallOver as ending:
+            if isinstance(ending, CallFailed):
+                log.warning("the hold prompt stopped", attempt_id=self.live.plan.attempt_id)
+
+    async def _note_turn_latency(self, playing: asyncio.Future[float]) -> None:
+        started_s = await self.until(playing, LONGEST_STEP_S)
+        ended_s, self._speech_ended_s = self._speech_ended_s, None
+        latency_s = started_s - (ended_s or started_s)
+        TURN_LATENCY_SECONDS.observe(latency_s)
+        if self.live.record.turns:
+            self.live.record.turns[-1].turn_latency_s = latency_s
+
+    async def delete_recording(self, name: str) -> None:
+        """Delete a recording of this call from Asterisk's disk."""
+        await self.ari.delete_recording(name)
+        del self.recordings[name]
+
+    # shared
+
+    def next_id(self, kind: str) -> str:
+        """Give an id for something of this call that Asterisk will know."""
+        self._steps += 1
+        return f"{self.live.plan.attempt_id}-{kind}{self._steps}"
+
+    async def until(self, event: Awaitable[T], limit_s: float) -> T:
+        """Await an event of this call; one that never comes within `limit_s` fails the call."""
+        try:
+            return await self.live.during_call(event, limit_s)
+        except TimeoutError as error:
+            raise CallFailed("asterisk_silent", technical=True) from error
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        """Trace one verb, as a child of the trace the call was asked for in."""
+        with tracer.start_as_current_span(name, self.live.plan.trace, record_exception=False):
+            yield

@@ -1,0 +1,71 @@
+"""One call from its first request to nothing left of it on Asterisk."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+
+from ari_gateway.ari.errors import AriError
+from ari_gateway.scenarios.registry import Scenario
+from ari_gateway.sessions.background import background
+from ari_gateway.sessions.call import Call
+from ari_gateway.sessions.endings import CallFailed, CallOver
+from ari_gateway.sessions.handover import bridge_id_of
+from ari_gateway.sessions.legs import LegState
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_FAREWELL_S = 3.0
+
+
+async def converse(call: Call, scenario: Scenario) -> None:
+    """Dial or answer, run the scenario, clear everything away, and judge what it came to."""
+    live = call.live
+    async with background(live.pump()):
+        try:
+            if live.plan.inbound:
+                await call.accept()
+            else:
+                await call.dial()
+            await scenario.run(call)
+        except CallFailed as ending:
+            call.fail(ending.failure.reason, technical=ending.failure.technical)
+        except CallOver as ending:
+            log.debug("the call ended", attempt_id=live.plan.attempt_id, how=type(ending).__name__)
+        finally:
+            await _clear_away(call)
+    live.record.ended_at = datetime.now(UTC)
+    live.record.verdict = live.record.judge()
+
+
+async def _clear_away(call: Call) -> None:
+    """Leave nothing on Asterisk: no leg rings on, no bridge, no recording stays.
+
+    Whatever cannot be removed now (Asterisk is away) is removed when the link is back.
+    """
+    live = call.live
+    gone = live.waits.expect("gone", live.customer.channel_id)
+    try:
+        async with asyncio.timeout(_LONGEST_FAREWELL_S * 2):
+            if live.operator is not None and live.operator.state is not LegState.GONE:
+                await call.ari.hang_up(live.operator.channel_id)
+            if live.customer.state is not LegState.GONE:
+                await call.ari.hang_up(live.customer.channel_id)
+            if live.record.operator_answered_at is not None:
+                await call.ari.delete_bridge(bridge_id_of(live.plan.attempt_id))
+            customer = live.customer
+            if customer.state is not LegState.GONE and await call.ari.channel_exists(
+                customer.channel_id
+            ):
+                await asyncio.wait({gone}, timeout=_LONGEST_FAREWELL_S)
+            for name, recorded in list(call.recordings.items()):
+                await asyncio.wait({recorded}, timeout=1)
+                await call.delete_recording(name)
+    except (AriError, TimeoutError) as error:
+        log.warning(
+            "a call could not be cleared away",
+            attempt_id=live.plan.attempt_id,
+            reason=type(error).__name__,
+        )

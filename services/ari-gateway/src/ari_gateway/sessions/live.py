@@ -1,0 +1,257 @@
+"""One live call: what is known of it, fed by its own ordered queue of events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import structlog
+from opentelemetry.context import Context
+
+from ari_gateway.ari import events as ev
+from ari_gateway.metrics import POST_DIAL_DELAY_SECONDS
+from ari_gateway.sessions.disposition import DialEnd, Disposition, disposition_of
+from ari_gateway.sessions.endings import CallerHungUp, CallOver, NotAnswered
+from ari_gateway.sessions.legs import Leg, LegState
+from ari_gateway.sessions.outcome import Failure, Intent, Seen, Verdict, judge
+from ari_gateway.sessions.talk import Talk
+from ari_gateway.sessions.waits import Waits
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is at the far end; travels to the result untouched. Personal data."""
+
+    source: str
+    number: str
+    panel_number_id: int = 0
+    panel_batch_id: str = ""
+    national_number: str = ""
+
+
+@dataclass(frozen=True)
+class CallPlan:
+    """What a call is, from its first moment.
+
+    Attributes:
+        attempt_id: UUID of the attempt.
+        channel_id: the customer's channel; outbound calls use the attempt id.
+        endpoint: what is dialled; empty for inbound calls.
+        line: our line that carries the call.
+        trace: the trace position the call was asked for in.
+    """
+
+    attempt_id: str
+    channel_id: str
+    person: Person
+    line: str
+    inbound: bool = False
+    endpoint: str = ""
+    caller_id: str = ""
+    ring_timeout_s: int = 30
+    scenario: str = "marketing_outreach"
+    trace: Context | None = None
+
+
+@dataclass
+class Turn:
+    """One listening of the conversation. `heard` is personal data."""
+
+    heard: str
+    intent: Intent
+    decided_by: str = ""
+    turn_latency_s: float = 0.0
+
+
+@dataclass
+class Record:
+    """What was seen of the call so far; times are aware, in UTC."""
+
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    cause: int = 0
+    sip_status: int = 0
+    disposition: Disposition = Disposition.UNKNOWN
+    post_dial_delay_s: float = 0.0
+    turns: list[Turn] = field(default_factory=list)
+    failure: Failure | None = None
+    calling_operator: bool = False
+    operator_extension: str = ""
+    operator_answered_at: datetime | None = None
+    talk_s: float = 0.0
+    verdict: Verdict | None = None
+
+    def judge(self) -> Verdict:
+        """Say what the call came to."""
+        return judge(
+            Seen(
+                answered=self.answered_at is not None,
+                disposition=self.disposition,
+                last_intent=self.turns[-1].intent if self.turns else None,
+                operator_answered=self.operator_answered_at is not None,
+                failure=self.failure,
+            )
+        )
+
+
+class LiveCall:
+    """A call's legs, waits and record. Events come in order through `inbox`.
+
+    Attributes:
+        inbox: this call's events; only `pump` reads it.
+        dialled: Asterisk has the customer's channel, or had it.
+    """
+
+    def __init__(self, plan: CallPlan, changed: Callable[[LiveCall], None]) -> None:
+        self.plan = plan
+        self.record = Record()
+        self.customer = Leg(plan.channel_id, LegState.RINGING if plan.inbound else LegState.DIALING)
+        self.operator: Leg | None = None
+        self.inbox: asyncio.Queue[ev.Event] = asyncio.Queue()
+        self.waits = Waits()
+        self.talk = Talk()
+        self.dialled = plan.inbound
+        self._changed = changed
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._began_s = time.monotonic()
+        self._heard_from = False
+
+    @property
+    def over(self) -> CallOver | None:
+        """How the call ended, or None while it lives."""
+        error = self._over.exception() if self._over.done() else None
+        return error if isinstance(error, CallOver) else None
+
+    def end(self, ending: CallOver) -> None:
+        """End the conversation: every verb under way or to come raises `ending`."""
+        if not self._over.done():
+            self._over.set_exception(ending)
+            self._over.exception()  # looked at: the loop must not complain when no verb waits
+
+    def tell(self) -> None:
+        """Tell that something changed."""
+        self._changed(self)
+
+    async def during_call(self, work: Awaitable[T], timeout_s: float) -> T:
+        """Await something while the call lives; a coroutine is cancelled when the call ends.
+
+        Raises:
+            CallOver: the call ended.
+            TimeoutError: it took longer than `timeout_s` seconds.
+        """
+        task = asyncio.ensure_future(work)
+        either: set[asyncio.Future[Any]] = {task, self._over}
+        try:
+            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if self._over.done():
+                self._over.result()
+            raise TimeoutError
+        finally:
+            if task is not work and not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def pump(self) -> None:
+        """Apply this call's events, one after the other, for ever."""
+        while True:
+            self.apply(await self.inbox.get())
+
+    def apply(self, event: ev.Event) -> None:
+        """Apply one event."""
+        match event:
+            case ev.PlaybackStarted():
+                self.waits.resolve("playing", event.playback_id, time.monotonic())
+            case ev.PlaybackFinished():
+                self.waits.resolve("played", event.playback_id, not event.failed)
+            case ev.RecordingFinished() | ev.RecordingFailed():
+                stored = isinstance(event, ev.RecordingFinished)
+                self.waits.resolve("recorded", event.name, stored)
+            case _ if event.channel_id == self.customer.channel_id:
+                self._apply_to_customer(event)
+            case _ if self.operator and event.channel_id == self.operator.channel_id:
+                self._apply_to_operator(self.operator, event)
+
+    def _apply_to_customer(self, event: ev.Event) -> None:
+        match event:
+            case ev.Dial(status=status):
+                self._heard_from = self._heard_from or status != ""
+                if status == "RINGING":
+                    self._rings()
+            case ev.ChannelStateChange(state="Ringing"):
+                self._heard_from = True
+                self._rings()
+            case ev.StasisStart() if not self.plan.inbound:
+                self.answered()
+            case ev.TalkingStarted():
+                self.talk.started(time.monotonic())
+            case ev.TalkingFinished(duration_ms=duration_ms):
+                self.talk.finished(time.monotonic(), duration_ms)
+            case ev.ChannelHangupRequest() | ev.StasisEnd():
+                self._customer_left()
+            case ev.ChannelDestroyed():
+                self._customer_destroyed(event)
+
+    def _rings(self) -> None:
+        if self.customer.move(LegState.RINGING):
+            self.record.post_dial_delay_s = time.monotonic() - self._began_s
+            POST_DIAL_DELAY_SECONDS.observe(self.record.post_dial_delay_s)
+            self.tell()
+
+    def answered(self) -> None:
+        """Note that the customer answered (or that we answered the customer)."""
+        if self.customer.move(LegState.UP):
+            self.record.answered_at = datetime.now(UTC)
+            self.record.disposition = Disposition.ANSWERED
+            self.waits.resolve("answered", self.customer.channel_id)
+            self.tell()
+
+    def _customer_left(self) -> None:
+        """The far end leaves an answered call. Before an answer, wait for the cause."""
+        if self.record.answered_at is not None or self.plan.inbound:
+            self.customer.move(LegState.GONE)
+            self.end(CallerHungUp())
+
+    def _customer_destroyed(self, event: ev.ChannelDestroyed) -> None:
+        self.record.cause, self.record.sip_status = event.cause, event.sip_status
+        self.customer.move(LegState.GONE)
+        if self.record.answered_at is None and not self.plan.inbound:
+            heard_from = self._heard_from or event.state not in ("", "Down")
+            self.record.disposition = disposition_of(
+                DialEnd(event.cause, event.sip_status, heard_from)
+            )
+            self.end(NotAnswered())
+        else:
+            self.end(CallerHungUp())
+        self.waits.resolve("gone", self.customer.channel_id)
+
+    def lost(self) -> None:
+        """The customer's channel is gone and no event said so (the link was away)."""
+        if self.customer.move(LegState.GONE):
+            self.end(CallerHungUp() if self.record.answered_at else NotAnswered())
+            self.waits.resolve("gone", self.customer.channel_id)
+
+    def _apply_to_operator(self, leg: Leg, event: ev.Event) -> None:
+        match event:
+            case ev.StasisStart():
+                if leg.move(LegState.UP):
+                    self.waits.resolve("operator", leg.channel_id, LegState.UP)
+            case ev.ChannelHangupRequest() | ev.StasisEnd() | ev.ChannelDestroyed():
+                if leg.state is LegState.UP or isinstance(event, ev.ChannelDestroyed):
+                    self.operator_lost(leg)
+
+    def operator_lost(self, leg: Leg) -> None:
+        """The operator's channel is gone."""
+        leg.move(LegState.GONE)
+        self.waits.resolve("operator", leg.channel_id, LegState.GONE)
+        self.waits.resolve("operator_left", leg.channel_id)

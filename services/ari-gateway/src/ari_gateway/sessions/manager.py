@@ -1,0 +1,279 @@
+"""Owns the live calls: starts them, routes events to them, keeps their record, ends them.
+
+It knows nothing of what a call says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from opentelemetry import context as trace_context
+from salehi.calls.v1 import calls_pb2
+
+from ari_gateway.ari import events as ev
+from ari_gateway.ari.errors import AriError
+from ari_gateway.metrics import CALL_SECONDS, CALLS, FAILURES, LIVE_CALLS
+from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
+from ari_gateway.sessions.call import Call, Tools
+from ari_gateway.sessions.conversation import converse
+from ari_gateway.sessions.endings import CallFailed
+from ari_gateway.sessions.feed import CallFeed
+from ari_gateway.sessions.ledger import Ledger
+from ari_gateway.sessions.live import CallPlan, LiveCall, Person
+from ari_gateway.wire import call_message
+
+log = structlog.get_logger(__name__)
+
+_OPERATOR_SUFFIX = "-operator"
+
+
+class NotReady(Exception):  # noqa: N818 - a state, not an error
+    """No call may be dialled now; the message says why."""
+
+
+class AtCapacity(Exception):  # noqa: N818 - likewise
+    """As many calls are live as this gateway carries."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What became of a request for a call."""
+
+    call: calls_pb2.Call
+    already_known: bool
+
+
+class SessionManager:
+    """All live calls of this gateway."""
+
+    def __init__(
+        self,
+        *,
+        tools: Tools,
+        ledger: Ledger,
+        max_live_calls: int,
+        why_not_ready: Callable[[], str],
+        ended: Callable[[], None],
+    ) -> None:
+        """Make an empty house.
+
+        Args:
+            tools: what calls work with.
+            ledger: where calls are on record.
+            max_live_calls: refuse more than this.
+            why_not_ready: gives why nothing may be dialled, or an empty text.
+            ended: called when a result is on record and waits to be reported.
+        """
+        self._tools = tools
+        self._ledger = ledger
+        self._max_live_calls = max_live_calls
+        self._why_not_ready = why_not_ready
+        self._ended = ended
+        self._calls: dict[str, LiveCall] = {}
+        self._attempt_of_channel: dict[str, str] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._news: asyncio.Queue[calls_pb2.Call] = asyncio.Queue()
+        self._draining = False
+        self.prompt_failed: Callable[[], None] = lambda: None
+        self.feed = CallFeed(self.live_calls)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Own every call's task until `stop` is set and the last call is over."""
+        async with asyncio.TaskGroup() as publisher_tasks:
+            publisher = publisher_tasks.create_task(self._publish())
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                await stop.wait()
+                self._draining = True
+            publisher.cancel()
+
+    # requests
+
+    async def place(self, plan: CallPlan) -> Placed:
+        """Put a call on record and begin to dial; a repeat of its attempt changes nothing.
+
+        Raises:
+            NotReady: nothing may be dialled now.
+            AtCapacity: too many live calls.
+        """
+        known = await self.find(plan.attempt_id)
+        if known is not None:
+            return Placed(known, already_known=True)
+        if plan.attempt_id in self._calls:  # asked for twice at the same moment
+            return Placed(call_message(self._calls[plan.attempt_id]), already_known=True)
+        self._admit()
+        live = LiveCall(plan, self._changed)
+        self._register(live)  # before any await: the place is taken, and a repeat finds it
+        try:
+            await self._ledger.begin(call_message(live), plan.channel_id)
+        except BaseException:
+            self._unregister(live)
+            raise
+        self._owner().create_task(self._lead(live))
+        return Placed(call_message(live), already_known=False)
+
+    async def find(self, attempt_id: str) -> calls_pb2.Call | None:
+        """Give an attempt's call as it stands, live or remembered; None when it is not known."""
+        live = self._calls.get(attempt_id)
+        if live is not None:
+            return call_message(live)
+        return next(iter(await self._ledger.find([attempt_id])), None)
+
+    def hang_up(self, attempt_id: str, reason: str) -> bool:
+        """End a live call; False when it is not live."""
+        live = self._calls.get(attempt_id)
+        if live is None:
+            return False
+        live.end(CallFailed(reason, technical=False))
+        return True
+
+    def hang_up_all(self, reason: str) -> None:
+        """End every live call."""
+        for attempt_id in list(self._calls):
+            self.hang_up(attempt_id, reason)
+
+    def live_calls(self) -> list[calls_pb2.Call]:
+        """Give every live call, oldest first."""
+        return [call_message(live) for live in self._calls.values()]
+
+    @property
+    def live(self) -> list[LiveCall]:
+        """The live calls themselves."""
+        return list(self._calls.values())
+
+    # events
+
+    def handle(self, event: ev.Event) -> None:
+        """Put one event into its call's queue; begin a call for a new inbound channel."""
+        live = self._call_of(event.channel_id)
+        if live is not None:
+            live.inbox.put_nowait(event)
+        elif isinstance(event, ev.StasisStart):
+            self._stranger(event)
+
+    def _call_of(self, channel_id: str) -> LiveCall | None:
+        attempt_id = self._attempt_of_channel.get(channel_id)
+        if attempt_id is None:
+            attempt_id = channel_id.removesuffix(_OPERATOR_SUFFIX)
+        return self._calls.get(attempt_id)
+
+    def _stranger(self, event: ev.StasisStart) -> None:
+        """A channel nobody waits for: an inbound call, or a leg of a call that is over."""
+        tasks = self._owner()
+        if event.args[:1] in (("outbound",), ("operator",)):
+            tasks.create_task(self._turn_away(event.channel_id))
+            return
+        try:
+            self._admit()
+        except (NotReady, AtCapacity) as refusal:
+            log.warning("an inbound call was refused", reason=str(refusal))
+            tasks.create_task(self._turn_away(event.channel_id))
+            return
+        tasks.create_task(self._welcome(event))
+
+    async def _welcome(self, event: ev.StasisStart) -> None:
+        plan = CallPlan(
+            attempt_id=str(uuid.uuid4()),
+            channel_id=event.channel_id,
+            person=Person("inbound", event.caller_number, national_number=event.caller_number),
+            line=event.dialled,
+            inbound=True,
+        )
+        live = LiveCall(plan, self._changed)
+        self._register(live)
+        await self._ledger.begin(call_message(live), plan.channel_id)
+        await self._lead(live)
+
+    async def _turn_away(self, channel_id: str) -> None:
+        try:
+            await self._tools.ari.hang_up(channel_id)
+        except AriError as error:
+            log.warning("a channel could not be turned away", reason=type(error).__name__)
+
+    # the life of a call
+
+    def _admit(self) -> None:
+        if self._draining:
+            raise NotReady("the gateway is stopping")
+        reason = self._why_not_ready()
+        if reason:
+            raise NotReady(reason)
+        if len(self._calls) >= self._max_live_calls:
+            raise AtCapacity(f"{self._max_live_calls} calls are live (MAX_LIVE_CALLS)")
+
+    def _owner(self) -> asyncio.TaskGroup:
+        if self._tasks is None:
+            raise NotReady("the gateway is starting")
+        return self._tasks
+
+    def _register(self, live: LiveCall) -> None:
+        self._calls[live.plan.attempt_id] = live
+        self._attempt_of_channel[live.plan.channel_id] = live.plan.attempt_id
+        LIVE_CALLS.labels(_direction(live)).inc()
+        self._changed(live)
+
+    def _unregister(self, live: LiveCall) -> None:
+        del self._calls[live.plan.attempt_id]
+        del self._attempt_of_channel[live.plan.channel_id]
+        LIVE_CALLS.labels(_direction(live)).dec()
+
+    async def _lead(self, live: LiveCall) -> None:
+        """Supervise one call: whatever goes wrong in it ends as its outcome, nobody else's."""
+        token = trace_context.attach(live.plan.trace) if live.plan.trace else None
+        try:
+            await converse(Call(live, self._tools), SCENARIOS[live.plan.scenario or DEFAULT])
+        except Exception:
+            # Supervisor of one call: the failure is logged, and named in the call's outcome.
+            log.exception("a call failed unexpectedly", attempt_id=live.plan.attempt_id)
+            live.end(CallFailed("internal_error", technical=True))
+            live.record.failure = (
+                live.record.failure or CallFailed("internal_error", technical=True).failure
+            )
+            live.record.verdict = live.record.judge()
+        finally:
+            if token is not None:
+                trace_context.detach(token)
+        await self._finish(live)
+
+    async def _finish(self, live: LiveCall) -> None:
+        message = call_message(live)
+        await self._ledger.end(message)
+        self._unregister(live)
+        self._count(live)
+        self._news.put_nowait(message)
+        self._ended()
+        if live.record.failure and live.record.failure.reason == "prompt_missing":
+            self.prompt_failed()
+
+    def _count(self, live: LiveCall) -> None:
+        record, direction = live.record, _direction(live)
+        verdict = record.verdict or record.judge()
+        CALLS.labels(direction, verdict.result.value, record.disposition.value).inc()
+        if verdict.reason and record.failure:
+            FAILURES.labels(record.failure.reason).inc()
+        if record.answered_at and record.ended_at:
+            CALL_SECONDS.labels(direction).observe(
+                (record.ended_at - record.answered_at).total_seconds()
+            )
+        log.info(
+            "a call ended",
+            attempt_id=live.plan.attempt_id,
+            direction=direction,
+            result=verdict.result.value,
+            reason=verdict.reason or "-",
+        )
+
+    def _changed(self, live: LiveCall) -> None:
+        self._news.put_nowait(call_message(live))
+
+    async def _publish(self) -> None:
+        while True:
+            await self.feed.publish(await self._news.get())
+
+
+def _direction(live: LiveCall) -> str:
+    return "inbound" if live.plan.inbound else "outbound"

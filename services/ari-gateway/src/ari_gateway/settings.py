@@ -1,0 +1,97 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, StringConstraints, model_validator
+from servicekit.settings import Port, ServiceSettings
+
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+WsUrl = Annotated[str, StringConstraints(pattern=r"^wss?://[^/\s]+(/\S*)?$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
+SoundPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+)*$")]
+Extension = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}$")]
+
+
+class GatewaySettings(ServiceSettings):
+    """What the gateway can be told."""
+
+    ari_gateway_port: Port = Field(50051, description="port for gRPC, 1 to 65535")
+    ari_gateway_metrics_port: Port = Field(9101, description="port for /metrics, 1 to 65535")
+
+    ari_base_url: HttpUrl = Field(
+        "http://127.0.0.1:8088/ari", description="for example http://127.0.0.1:8088/ari"
+    )
+    ari_ws_url: WsUrl = Field(
+        "ws://127.0.0.1:8088/ari/events", description="for example ws://127.0.0.1:8088/ari/events"
+    )
+    ari_app_name: Name = Field("salehi", description="Stasis application, letters and digits")
+    ari_username: str = Field("salehi", description="user of ari.conf")
+    ari_password: SecretStr = Field(description="password of ARI_USERNAME in ari.conf")
+    ari_timeout: float = Field(10.0, gt=0, le=60, description="seconds per ARI request, up to 60")
+    ari_startup_wait: float = Field(
+        10.0, ge=0, le=300, description="seconds to wait for Asterisk at start, up to 300"
+    )
+    http_max_connections: int = Field(
+        100, ge=1, le=1000, description="connections to Asterisk at once, 1 to 1000"
+    )
+
+    operator_extension: Extension | None = Field(
+        None, description="digits of the operator's extension"
+    )
+    operator_trunk: Name | None = Field(
+        None, description="PJSIP endpoint the operator is reached through; empty: PJSIP/<extension>"
+    )
+    operator_caller_id: Extension | None = Field(
+        None, description="digits shown to the operator when the customer's number is unknown"
+    )
+    operator_timeout: int = Field(
+        30, ge=1, le=120, description="seconds an operator may ring, 1 to 120"
+    )
+
+    listen_start_timeout: float = Field(
+        4.0, ge=2.5, le=15, description="seconds a caller may stay silent first, 2.5 to 15"
+    )
+    listen_max: int = Field(10, ge=2, le=30, description="seconds one reply may last, 2 to 30")
+    end_of_speech_ms: int = Field(
+        700, ge=200, le=3000, description="milliseconds of silence that end a reply, 200 to 3000"
+    )
+    talk_threshold: int = Field(
+        256, ge=1, le=32767, description="loudness that counts as talk, 1 to 32767"
+    )
+    stt_timeout: float = Field(30.0, gt=0, le=120, description="seconds for one transcription")
+    llm_timeout: float = Field(20.0, gt=0, le=120, description="seconds for one classification")
+
+    speech_address: str = Field("127.0.0.1:50053", description="host:port of the speech service")
+    intent_address: str = Field("127.0.0.1:50054", description="host:port of the intent service")
+    reporter_address: str = Field("127.0.0.1:50055", description="host:port of the reporter")
+
+    ast_sound_dir: Path | None = Field(
+        None, description="directory prompts are synced to, for messages about missing ones"
+    )
+    ast_sound_prefix: SoundPrefix = Field(
+        "custom", description="what Asterisk calls AST_SOUND_DIR below its sounds, usually custom"
+    )
+    session_store_url: str | None = Field(
+        None, description="sqlite:///path; empty: ari-gateway.db in DATA_DIR"
+    )
+    max_live_calls: int = Field(200, ge=1, le=2000, description="calls at once, 1 to 2000")
+    drain_timeout: float = Field(
+        0.0, ge=0, le=3600, description="seconds live calls may go on after SIGTERM, 0 to 3600"
+    )
+
+    @model_validator(mode="after")
+    def _silence_must_fit_in_a_reply(self) -> Self:
+        if self.listen_start_timeout >= self.listen_max:
+            raise ValueError(
+                f"LISTEN_START_TIMEOUT={self.listen_start_timeout} must be below "
+                f"LISTEN_MAX={self.listen_max}"
+            )
+        return self
+
+    @property
+    def session_store(self) -> str:
+        """Where calls are kept on record."""
+        return self.session_store_url or f"sqlite:///{self.data_dir / 'ari-gateway.db'}"

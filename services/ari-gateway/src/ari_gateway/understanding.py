@@ -1,0 +1,129 @@
+"""From a recording to an intent, by way of the speech and intent services.
+
+The one place of the gateway that knows their stubs and gRPC's errors.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import grpc
+from grpc import aio
+from opentelemetry import trace
+from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
+from salehi.speech.v1 import speech_pb2, speech_pb2_grpc
+from servicekit.channel import Peer
+
+from ari_gateway.metrics import TURN_STAGE_SECONDS
+from ari_gateway.sessions.outcome import Intent
+
+tracer = trace.get_tracer(__name__)
+
+SPEECH = "salehi.speech.v1.SpeechService"
+INTENT = "salehi.intent.v1.IntentService"
+
+_INTENTS = {
+    intent_pb2.INTENT_YES: Intent.YES,
+    intent_pb2.INTENT_NO: Intent.NO,
+    intent_pb2.INTENT_NUMBER_QUESTION: Intent.NUMBER_QUESTION,
+    intent_pb2.INTENT_DO_NOT_CALL: Intent.DO_NOT_CALL,
+    intent_pb2.INTENT_UNKNOWN: Intent.UNKNOWN,
+}
+
+
+class NotUnderstood(Exception):  # noqa: N818 - a state of the world
+    """Speech or intent gave no answer.
+
+    Attributes:
+        reason: a word from a small set, for the call's outcome.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a reply was. `heard` is personal data; empty when nothing was recognised."""
+
+    heard: str
+    intent: Intent
+    decided_by: str = ""
+
+
+class Understanding:
+    """Asks speech, then intent."""
+
+    def __init__(
+        self,
+        speech: Peer,
+        intent: Peer,
+        *,
+        language: str,
+        stt_timeout_s: float,
+        llm_timeout_s: float,
+    ) -> None:
+        self._speech = speech_pb2_grpc.SpeechServiceStub(speech.channel)
+        self._intent = intent_pb2_grpc.IntentServiceStub(intent.channel)
+        self._language = language
+        self._stt_timeout_s = stt_timeout_s
+        self._llm_timeout_s = llm_timeout_s
+
+    async def of(self, audio: bytes, attempt_id: str) -> Understood:
+        """Understand one reply.
+
+        Args:
+            audio: WAV, 8 kHz mono.
+            attempt_id: names the review copy, where those are kept.
+
+        Raises:
+            NotUnderstood: a service was away, slow, full, or refused.
+        """
+        heard = await self._transcribe(audio, attempt_id)
+        if not heard:
+            return Understood("", Intent.UNKNOWN)
+        return await self._classify(heard)
+
+    async def _transcribe(self, audio: bytes, attempt_id: str) -> str:
+        request = speech_pb2.TranscribeRequest(
+            audio=audio, language=self._language, attempt_id=attempt_id
+        )
+        began = time.perf_counter()
+        try:
+            with tracer.start_as_current_span("transcribe"):
+                answer = await self._speech.Transcribe(request, timeout=self._stt_timeout_s)
+        except aio.AioRpcError as error:
+            raise NotUnderstood(_reason("speech", error)) from error
+        finally:
+            TURN_STAGE_SECONDS.labels("transcribe").observe(time.perf_counter() - began)
+        return answer.text
+
+    async def _classify(self, heard: str) -> Understood:
+        request = intent_pb2.ClassifyRequest(text=heard, language=self._language)
+        began = time.perf_counter()
+        try:
+            with tracer.start_as_current_span("classify"):
+                answer = await self._intent.Classify(request, timeout=self._llm_timeout_s)
+        except aio.AioRpcError as error:
+            raise NotUnderstood(_reason("intent", error)) from error
+        finally:
+            TURN_STAGE_SECONDS.labels("classify").observe(time.perf_counter() - began)
+        return Understood(
+            heard,
+            _INTENTS.get(answer.intent, Intent.UNKNOWN),
+            intent_pb2.DecidedBy.Name(answer.decided_by),
+        )
+
+
+def _reason(service: str, error: aio.AioRpcError) -> str:
+    match error.code():
+        case grpc.StatusCode.FAILED_PRECONDITION:
+            return f"{service}_refused"
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return f"{service}_full"
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"{service}_too_slow"
+        case _:
+            return f"{service}_unavailable"
