@@ -9,6 +9,18 @@ say() { echo "install: $*" >&2; }
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2])' 2>/dev/null || {
     say "needs Python 3.11 or newer; $python is $("$python" --version 2>&1). Set PYTHON=/path/to/python3.11"; exit 3; }
 
+# Programs the speech service calls.
+missing=()
+for program in ffmpeg espeak-ng; do command -v "$program" >/dev/null || missing+=("$program"); done
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "adding ${missing[*]}"
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    else
+        say "speech needs them: apt-get install ${missing[*]}"
+    fi
+fi
+
 members=(protos libs/servicekit services/ari-gateway services/dialer services/speech services/intent services/reporter lab)
 stamp=$(cat requirements/dev.txt scripts/install.sh protos/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml lab/pyproject.toml \
     | sha256sum | cut -c1-64; "$python" --version; pwd)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -20,6 +21,17 @@ def _split_commas(value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("no such time zone") from error
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+"""Name of an IANA time zone."""
 
 CsvTuple = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 """Text separated by commas, as a tuple; blanks around the parts are dropped."""
@@ -56,7 +68,7 @@ class ServiceSettings(BaseSettings):
     call_language: Literal["en", "fa"] = Field(
         "fa", description="language of prompts, speech and rules: en or fa"
     )
-    timezone: str = Field("Asia/Tehran", description="IANA time zone, for example Asia/Tehran")
+    timezone: TimeZone = Field("Asia/Tehran", description="IANA time zone, for example Asia/Tehran")
     otel_exporter_otlp_endpoint: str | None = Field(
         None, description="where traces go, for example http://127.0.0.1:4317; empty: nowhere"
     )
@@ -77,7 +89,7 @@ def load_settings(settings_class: type[SettingsT]) -> SettingsT:
     if named and not path.is_file():
         raise StartupError(f"ENV_FILE={named} is not a file: name an existing settings file")
     try:
-        return settings_class(_env_file=path)  # type: ignore[call-arg]
+        return settings_class(_env_file=path)
     except ValidationError as error:
         lines = [_explain(settings_class, details) for details in error.errors()]
         raise StartupError("\n".join(dict.fromkeys(lines))) from error

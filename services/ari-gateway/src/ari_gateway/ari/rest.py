@@ -69,7 +69,10 @@ class Originate:
 class AriRest:
     """The requests. Every method may raise the errors of `ari_gateway.ari.errors`."""
 
-    def __init__(self, address: AriAddress) -> None:
+    def __init__(
+        self, address: AriAddress, *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """Make the client; `transport` stands in for the network in tests."""
         self._app = address.app
         self._http = httpx.AsyncClient(
             base_url=address.base_url.rstrip("/"),
@@ -81,6 +84,7 @@ class AriRest:
                 keepalive_expiry=_KEEPALIVE_EXPIRY_S,
             ),
             trust_env=False,
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:

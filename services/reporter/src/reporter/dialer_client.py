@@ -1,0 +1,59 @@
+"""The reporter's view of the dialer: hold dialing back, and see whether it still is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from grpc import aio
+from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
+from servicekit.channel import Peer
+
+from reporter.errors import DialerUnavailable
+
+SERVICE = "salehi.dialer.v1.DialerService"
+IDEMPOTENT = ("Pause", "GetStatus")
+_DEADLINE_S = 5.0
+_REASON_LENGTH = 500
+
+
+class DialingSwitch(Protocol):
+    """The breaker's hand on the campaign. Every method may raise DialerUnavailable."""
+
+    async def pause(self, reason: str) -> None:
+        """Hold dialing back; returns once the dialer has stored it."""
+        ...
+
+    async def is_held(self) -> bool:
+        """Tell whether the breaker's pause is still in force."""
+        ...
+
+
+class GrpcDialer:
+    """The dialer service."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._stub: dialer_pb2_grpc.DialerServiceAsyncStub = dialer_pb2_grpc.DialerServiceStub(
+            peer.channel
+        )
+
+    async def pause(self, reason: str) -> None:
+        """Hold dialing back under the breaker's name."""
+        request = dialer_pb2.PauseRequest(
+            reason=reason[:_REASON_LENGTH], by="reporter", kind=dialer_pb2.PAUSE_KIND_BREAKER
+        )
+        try:
+            await self._stub.Pause(request, timeout=_DEADLINE_S)
+        except aio.AioRpcError as error:
+            raise DialerUnavailable(_status_name(error)) from error
+
+    async def is_held(self) -> bool:
+        """Look for the breaker's pause among those in force."""
+        try:
+            status = await self._stub.GetStatus(dialer_pb2.GetStatusRequest(), timeout=_DEADLINE_S)
+        except aio.AioRpcError as error:
+            raise DialerUnavailable(_status_name(error)) from error
+        return any(pause.kind == dialer_pb2.PAUSE_KIND_BREAKER for pause in status.pauses)
+
+
+def _status_name(error: aio.AioRpcError) -> str:
+    return str(error.code().name)

@@ -1,0 +1,65 @@
+"""The reporter's figures."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from reporter.breaker import read_breaker
+from reporter.errors import StoreUnavailable
+from reporter.outbox import Outbox
+from reporter.storage import Storage
+
+log = structlog.get_logger(__name__)
+
+RESULTS = Counter("salehi_results_total", "Results taken, each attempt once", ["result"])
+TECHNICAL_FAILURES = Counter("salehi_technical_failures_total", "Results that were our failure")
+DELIVERIES = Counter(
+    "salehi_panel_deliveries_total",
+    "Tries to report to the panel: accepted, refused (dead letter), unavailable (tried again)",
+    ["outcome"],
+)
+SMS = Counter("salehi_sms_total", "Alerts by SMS: sent, failed", ["outcome"])
+OUTBOX_PENDING = Gauge("salehi_outbox_pending", "Results the panel has not heard of yet")
+OUTBOX_DEAD = Gauge("salehi_outbox_dead_letters", "Results the panel refused")
+OUTBOX_OLDEST_S = Gauge(
+    "salehi_outbox_oldest_age_seconds", "Age of the oldest result the panel has not heard of"
+)
+BREAKER_OPEN = Gauge("salehi_failure_breaker_open", "1 while the failure breaker holds dialing")
+BREAKER_FAILURES = Gauge("salehi_failure_breaker_failures", "Technical failures in a row")
+STORE_ERRORS = Counter("salehi_reporter_store_errors_total", "Times the database was away")
+
+
+class Gauger:
+    """Keeps the gauges true: reads them from the database now and then."""
+
+    def __init__(self, storage: Storage, outbox: Outbox, *, interval_s: float = 5.0) -> None:
+        self._storage = storage
+        self._outbox = outbox
+        self._interval_s = interval_s
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            try:
+                await self.measure()
+            except StoreUnavailable as error:
+                STORE_ERRORS.inc()
+                log.warning("the database is away, figures are old", reason=str(error))
+            await asyncio.sleep(self._interval_s)
+
+    async def measure(self) -> None:
+        """Measure once.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        depth = await self._outbox.depth()
+        state = await read_breaker(self._storage)
+        OUTBOX_PENDING.set(depth.pending)
+        OUTBOX_DEAD.set(depth.dead)
+        OUTBOX_OLDEST_S.set(depth.oldest_age_s)
+        BREAKER_OPEN.set(state.is_open)
+        BREAKER_FAILURES.set(state.failures)

@@ -1,0 +1,272 @@
+"""The outreach call, from dialing to its one outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+from ari_gateway.ari import events as ev
+from ari_gateway.sessions.manager import AtCapacity
+from ari_gateway.sessions.outcome import Intent
+from ari_gateway.understanding import NotUnderstood
+from gateway_support.asterisk import FarEnd
+from gateway_support.house import OPERATOR, house, plan_of
+from salehi.calls.v1 import calls_pb2
+
+
+def told(call: calls_pb2.Call) -> str:
+    """Name a call's outcome as people do."""
+    name = calls_pb2.Result.Name(call.outcome.result).removeprefix("RESULT_").lower()
+    return f"{name}:{call.outcome.reason}" if call.outcome.reason else name
+
+
+async def test_a_yes_is_connected_to_the_operator() -> None:
+    """Who says yes hears `yes`, then `onhold`, and talks to the operator in a bridge."""
+    async with house(FarEnd(says=[1.0]), Intent.YES) as here:
+        call = await here.call()
+        assert told(call) == "connected_to_operator"
+        assert here.asterisk.played[:3] == ["hello", "yes", "onhold"]
+        assert call.outcome.operator_extension == "200"
+        assert here.asterisk.is_empty
+
+
+async def test_the_operator_sees_the_customers_number() -> None:
+    """The operator's leg carries the customer's national number as caller ID."""
+    async with house(FarEnd(says=[1.0]), Intent.YES) as here:
+        await here.call()
+        leg = here.asterisk.originated[1]
+        assert leg["endpoint"] == OPERATOR
+        assert leg["callerId"] == "09120000101"
+
+
+@pytest.mark.parametrize("intent", [Intent.NO, Intent.DO_NOT_CALL])
+async def test_a_no_ends_politely(intent: Intent) -> None:
+    """Who says no, or asks not to be called again, hears `goodby` and is `not_interested`."""
+    async with house(FarEnd(says=[1.0]), intent) as here:
+        call = await here.call()
+        assert told(call) == "not_interested"
+        assert here.asterisk.played == ["hello", "goodby"]
+        assert here.asterisk.is_empty
+
+
+@pytest.mark.parametrize(
+    ("then", "result"),
+    [
+        (Intent.YES, "connected_to_operator"),
+        (Intent.NO, "not_interested"),
+        (Intent.NUMBER_QUESTION, "hangup"),
+        (Intent.UNKNOWN, "hangup"),
+    ],
+)
+async def test_the_number_question_is_answered_once(then: Intent, result: str) -> None:
+    """After `number` the engine listens once more, and only a yes goes to the operator."""
+    async with house(FarEnd(says=[1.0, 1.0]), Intent.NUMBER_QUESTION, then) as here:
+        call = await here.call()
+        assert told(call) == result
+        assert here.asterisk.played[:2] == ["hello", "number"]
+        assert here.asterisk.played.count("number") == 1
+        assert len(call.outcome.turns) == 2
+
+
+async def test_silence_costs_nothing() -> None:
+    """A silent caller hears `goodby` without speech or intent having been asked."""
+    async with house(FarEnd(says=[None])) as here:
+        call = await here.call()
+        assert told(call) == "hangup"
+        assert here.ears.asked == 0
+        assert here.asterisk.played == ["hello", "goodby"]
+
+
+@pytest.mark.parametrize("silence_s", [0.2, 2.5, 3.5])
+async def test_a_caller_may_think_first(silence_s: float) -> None:
+    """A caller who stays silent for up to three and a half seconds first is still heard."""
+    async with house(FarEnd(says=[silence_s]), Intent.NO) as here:
+        assert told(await here.call()) == "not_interested"
+
+
+async def test_leaving_during_hello_is_a_hangup() -> None:
+    """Who leaves during `hello` is a `hangup`, and nothing of the call stays."""
+    async with house(FarEnd(leaves_s=1.0)) as here:
+        assert told(await here.call()) == "hangup"
+        assert here.asterisk.is_empty
+
+
+async def test_leaving_during_listening_is_a_hangup() -> None:
+    """Who leaves while listened to is a `hangup`, and the recording is deleted."""
+    async with house(FarEnd(leaves_s=4.0, says=[3.0])) as here:
+        assert told(await here.call()) == "hangup"
+        assert here.asterisk.is_empty
+
+
+async def test_leaving_while_understood_is_a_hangup() -> None:
+    """Who leaves while his reply is being transcribed is a `hangup`."""
+    async with house(FarEnd(leaves_s=6.0, says=[1.0]), Intent.YES) as here:
+        here.ears.takes_s = 30
+        assert told(await here.call()) == "hangup"
+        assert here.asterisk.is_empty
+
+
+async def test_leaving_while_the_operator_rings_is_disconnected() -> None:
+    """Who leaves while the operator rings is `disconnected`, and the operator's phone stops."""
+    customer = FarEnd(says=[1.0], leaves_s=14.0)
+    async with house(customer, Intent.YES, operator=FarEnd(rings_s=None)) as here:
+        assert told(await here.call()) == "disconnected"
+        assert here.asterisk.is_empty
+
+
+@pytest.mark.parametrize("operator", [FarEnd(refuses=17), FarEnd(rings_s=None)])
+async def test_no_operator_is_said_politely(operator: FarEnd) -> None:
+    """When no operator answers, the customer hears `goodby` and the result says why."""
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
+        call = await here.call()
+        assert told(call) == "failed:operator_unavailable"
+        assert not call.outcome.technical
+        assert here.asterisk.played[-1] == "goodby"
+
+
+async def test_the_operators_trunk_refuses() -> None:
+    """An operator who cannot be dialled at all is like one who does not answer."""
+    async with house(FarEnd(says=[1.0]), Intent.YES) as here:
+        del here.asterisk.far_ends[OPERATOR]
+        here.asterisk.far_ends[OPERATOR] = FarEnd(refuses=34)
+        assert told(await here.call()) == "failed:operator_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("cause", "result"),
+    [
+        (17, "missed:busy"),
+        (19, "missed:no_answer"),
+        (18, "missed:no_answer"),
+        (20, "missed:unreachable"),
+        (21, "missed:rejected"),
+        (1, "failed:invalid_number"),
+        (28, "failed:invalid_number"),
+        (34, "failed:congestion"),
+        (38, "failed:congestion"),
+        (127, "failed:unknown_cause"),
+    ],
+)
+async def test_a_dialing_without_answer_has_a_name(cause: int, result: str) -> None:
+    """Each cause of a dialing that was not answered gives the campaign's word for it."""
+    async with house(FarEnd(refuses=cause)) as here:
+        assert told(await here.call()) == result
+        assert here.asterisk.played == []
+
+
+async def test_a_dead_trunk_is_not_a_person_who_does_not_answer() -> None:
+    """Ringing that nobody heard (cause 19, never RINGING) is congestion, and technical."""
+    async with house(FarEnd(rings_s=None, never_heard=True)) as here:
+        call = await here.call()
+        assert told(call) == "failed:congestion"
+        assert call.outcome.technical
+
+
+async def test_an_attempt_is_dialled_once() -> None:
+    """A repeated request for the same attempt is answered with its state and dials nothing."""
+    async with house(FarEnd(says=[1.0]), Intent.NO) as here:
+        attempt_id = str(uuid.uuid4())
+        await here.call(attempt_id)
+        again = await here.manager.place(plan_of(attempt_id))
+        assert again.already_known
+        assert told(again.call) == "not_interested"
+        assert len(here.asterisk.originated) == 1
+
+
+async def test_two_requests_at_once_dial_once() -> None:
+    """The same attempt asked for twice in the same moment is dialled once."""
+    async with house(FarEnd(says=[1.0]), Intent.NO) as here:
+        attempt_id = str(uuid.uuid4())
+        first = await here.manager.place(plan_of(attempt_id))
+        second = await here.manager.place(plan_of(attempt_id))
+        assert (first.already_known, second.already_known) == (False, True)
+        await here.ended(attempt_id)
+        assert len(here.asterisk.originated) == 1
+
+
+async def test_a_lost_originate_is_looked_up_and_never_repeated() -> None:
+    """When the answer to an originate is lost, the channel is looked for; nothing is dialled again."""
+    async with house(FarEnd()) as here:
+        here.asterisk.failing["POST", "/channels"] = 0
+        assert told(await here.call()) == "failed:originate_lost"
+        posts = [path for method, path in here.asterisk.requests if method == "POST"]
+        assert posts == ["/channels"]
+
+
+async def test_a_refused_originate_names_the_trunk() -> None:
+    """An originate that Asterisk cannot carry out is a technical failure of the trunk."""
+    async with house(FarEnd()) as here:
+        here.asterisk.failing["POST", "/channels"] = 500
+        call = await here.call()
+        assert told(call) == "failed:trunk_unreachable"
+        assert call.outcome.technical
+
+
+async def test_speech_away_ends_politely_and_technical() -> None:
+    """When speech gives no answer the caller hears `goodby` and the result names the reason."""
+    reply = NotUnderstood("speech_unavailable")
+    async with house(FarEnd(says=[1.0]), reply) as here:
+        call = await here.call()
+        assert told(call) == "failed:speech_unavailable"
+        assert call.outcome.technical
+        assert here.asterisk.played == ["hello", "goodby"]
+
+
+async def test_a_missing_prompt_fails_the_call() -> None:
+    """A prompt that cannot be played ends the call as a technical failure."""
+    async with house(FarEnd()) as here:
+        here.asterisk.missing.add("hello")
+        call = await here.call()
+        assert told(call) == "failed:prompt_missing"
+        assert call.outcome.technical
+        assert here.asterisk.is_empty
+
+
+async def test_a_requested_hang_up_ends_the_call() -> None:
+    """HangUp ends a ringing call, and its leg is gone."""
+    async with house(FarEnd(rings_s=None)) as here:
+        plan = plan_of(str(uuid.uuid4()))
+        await here.manager.place(plan)
+        assert here.manager.hang_up(plan.attempt_id, "hung_up_by_request")
+        assert told(await here.ended(plan.attempt_id)) == "failed:hung_up_by_request"
+        assert here.asterisk.is_empty
+
+
+async def test_an_inbound_call_gets_the_same_conversation() -> None:
+    """A caller who enters the application is answered and led through the same scenario."""
+    async with house(FarEnd(), Intent.YES) as here:
+        here.asterisk.arrive("17.1", "09123334455", "02191001001", FarEnd(says=[1.0]))
+        while not here.ledger.calls:
+            await _moment()
+        attempt_id = next(iter(here.ledger.calls))
+        call = await here.ended(attempt_id)
+        assert told(call) == "connected_to_operator"
+        assert call.direction == calls_pb2.DIRECTION_INBOUND
+        assert call.line == "02191001001"
+        assert here.asterisk.is_empty
+
+
+async def test_a_late_leg_of_a_finished_call_is_hung_up() -> None:
+    """A leg that answers when its call is over is hung up at once, not greeted as a caller."""
+    async with house(FarEnd()) as here:
+        name = f"{uuid.uuid4()}-operator"
+        here.asterisk.channels[name] = FarEnd()
+        here.asterisk.tell(ev.StasisStart(name, ("operator", "x"), "", "", "Up"))
+        await _moment()
+        assert here.asterisk.is_empty
+        assert not here.ledger.calls
+
+
+async def test_a_full_gateway_refuses() -> None:
+    """With MAX_LIVE_CALLS calls under way the next one is refused and not dialled."""
+    async with house(FarEnd(rings_s=None), max_live_calls=1) as here:
+        await here.manager.place(plan_of(str(uuid.uuid4())))
+        with pytest.raises(AtCapacity):
+            await here.manager.place(plan_of(str(uuid.uuid4())))
+        await _moment()
+        assert len(here.asterisk.originated) == 1
+
+
+async def _moment() -> None:
+    await asyncio.sleep(0.1)

@@ -1,0 +1,230 @@
+"""An Asterisk made of memory: answers REST requests and tells the events a script asks for.
+
+It keeps channels, bridges, playbacks and recordings as the real one does as far as the gateway
+looks; what a far end does is up to the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import orjson
+from ari_gateway.ari import events as ev
+
+PROMPT_S = 3.0
+WAV = b"RIFF....WAVEfmt audio"
+
+
+@dataclass
+class FarEnd:
+    """What happens at the far end of one dialled endpoint.
+
+    Attributes:
+        rings_s: seconds until it answers or refuses; None rings until hung up on or timed out.
+        refuses: a cause instead of an answer.
+        never_heard: sends nothing at all (a dead trunk).
+        leaves_s: hangs up this long after the answer.
+        says: for each listening, seconds until it talks (None stays silent).
+    """
+
+    rings_s: float | None = 1.0
+    refuses: int | None = None
+    never_heard: bool = False
+    leaves_s: float | None = None
+    says: list[float | None] = field(default_factory=list)
+
+
+class Asterisk(httpx.AsyncBaseTransport):
+    """The REST side; `tell` gets every event.
+
+    Attributes:
+        requests: method and path of every request, in order.
+        originated: body of every originate.
+        failing: status to answer instead, by (method, path prefix).
+        missing: prompts that cannot be played.
+    """
+
+    def __init__(self, far_ends: dict[str, FarEnd]) -> None:
+        self.far_ends = far_ends
+        self.tell: Callable[[ev.Event], None] = lambda _: None
+        self.requests: list[tuple[str, str]] = []
+        self.originated: list[dict[str, Any]] = []
+        self.played: list[str] = []
+        self.failing: dict[tuple[str, str], int] = {}
+        self.missing: set[str] = set()
+        self.channels: dict[str, FarEnd] = {}
+        self.bridges: dict[str, set[str]] = {}
+        self.playbacks: dict[str, asyncio.Task[None]] = {}
+        self.recordings: dict[str, str] = {}
+        self.stored: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        path = request.url.path.removeprefix("/ari")
+        self.requests.append((request.method, path))
+        for (method, prefix), status in self.failing.items():
+            if request.method == method and path.startswith(prefix):
+                if status == 0:
+                    raise httpx.ConnectError("refused", request=request)
+                return httpx.Response(status, json={"message": "as the test wants"})
+        body = orjson.loads(request.content) if request.content else {}
+        return self._answer(request.method, path.strip("/").split("/"), body)
+
+    def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> httpx.Response:
+        match method, parts:
+            case "POST", ["channels"]:
+                return self._originate(body)
+            case "GET", ["channels"]:
+                return httpx.Response(200, json=[{"id": name} for name in self.channels])
+            case "GET", ["channels", name]:
+                return httpx.Response(200 if name in self.channels else 404, json={})
+            case "DELETE", ["channels", name]:
+                return self._delete_channel(name)
+            case "POST", ["channels", name, "answer" | "variable"]:
+                return httpx.Response(204 if name in self.channels else 404, json={})
+            case "POST", ["channels", name, "play"]:
+                return self._play(name, body)
+            case "POST", ["channels", name, "record"]:
+                return self._record(name, body)
+            case "GET", ["asterisk", "info"]:
+                return httpx.Response(200, json={"status": {"startup_time": "today"}})
+            case _:
+                return self._answer_rest(method, parts, body)
+
+    def _answer_rest(self, method: str, parts: list[str], body: dict[str, Any]) -> httpx.Response:
+        match method, parts:
+            case "DELETE", ["playbacks", name]:
+                task = self.playbacks.pop(name, None)
+                if task is None:
+                    return httpx.Response(404, json={})
+                task.cancel()
+            case "POST", ["recordings", "live", name, "stop"]:
+                if name not in self.recordings:
+                    return httpx.Response(404, json={})
+                self._finish_recording(name)
+            case "GET", ["recordings", "stored", name, "file"]:
+                found = name in self.stored
+                return httpx.Response(
+                    200 if found else 404,
+                    content=WAV if found else b"{}",
+                    headers={"content-type": "application/json"},
+                )
+            case "DELETE", ["recordings", "stored", name]:
+                self.stored.discard(name)
+            case "POST", ["bridges"]:
+                self.bridges[body["bridgeId"]] = set()
+                return httpx.Response(200, json={})
+            case "POST", ["bridges", name, "addChannel"]:
+                self.bridges[name].update(body["channel"].split(","))
+            case "DELETE", ["bridges", name]:
+                self.bridges.pop(name, None)
+            case _:
+                raise AssertionError(f"the fake does not know {method} {parts}")
+        return httpx.Response(204)
+
+    # channels
+
+    def _originate(self, body: dict[str, Any]) -> httpx.Response:
+        self.originated.append(body)
+        name = body["channelId"]
+        if name in self.channels:
+            return httpx.Response(409, json={"message": "exists"})
+        far_end = self.far_ends[body["endpoint"]]
+        self.channels[name] = far_end
+        self._spawn(self._ring(name, far_end, body))
+        return httpx.Response(200, json={"id": name})
+
+    async def _ring(self, name: str, far_end: FarEnd, body: dict[str, Any]) -> None:
+        if not far_end.never_heard:
+            self.tell(ev.Dial(name, "RINGING"))
+        within_s = float(body["timeout"])
+        waits_s = within_s if far_end.rings_s is None else far_end.rings_s
+        await asyncio.sleep(min(waits_s, within_s))
+        if name not in self.channels:
+            return
+        if far_end.refuses is not None or far_end.rings_s is None:
+            state = "Down" if far_end.never_heard else "Ringing"
+            self._destroy(name, far_end.refuses or 19, state)
+            return
+        self.tell(ev.StasisStart(name, tuple(body["appArgs"].split(",")), "", "", "Up"))
+        if far_end.leaves_s is not None:
+            await asyncio.sleep(far_end.leaves_s)
+            self.leave(name)
+
+    def arrive(self, name: str, caller: str, dialled: str, far_end: FarEnd) -> None:
+        """A new inbound channel enters the application."""
+        self.channels[name] = far_end
+        self.tell(ev.StasisStart(name, (), caller, dialled, "Ring"))
+
+    def leave(self, name: str) -> None:
+        """The far end hangs up."""
+        if name in self.channels:
+            self.tell(ev.ChannelHangupRequest(name, soft=False))
+            self._destroy(name, 16, "Up")
+
+    def _delete_channel(self, name: str) -> httpx.Response:
+        if name not in self.channels:
+            return httpx.Response(404, json={})
+        self._destroy(name, 16, "Up")
+        return httpx.Response(204)
+
+    def _destroy(self, name: str, cause: int, state: str) -> None:
+        del self.channels[name]
+        for recording, channel in list(self.recordings.items()):
+            if channel == name:
+                self._finish_recording(recording)
+        self.tell(ev.ChannelDestroyed(name, cause, 0, state))
+
+    # playing and recording
+
+    def _play(self, name: str, body: dict[str, Any]) -> httpx.Response:
+        if name not in self.channels:
+            return httpx.Response(404, json={})
+        self.played.append(body["media"].rpartition("/")[2])
+        self.playbacks[body["playbackId"]] = self._spawn(self._playing(name, body))
+        return httpx.Response(201, json={})
+
+    async def _playing(self, name: str, body: dict[str, Any]) -> None:
+        playback_id = body["playbackId"]
+        failed = body["media"].rpartition("/")[2] in self.missing
+        self.tell(ev.PlaybackStarted(name, playback_id))
+        await asyncio.sleep(0 if failed else PROMPT_S)
+        self.playbacks.pop(playback_id, None)
+        self.tell(ev.PlaybackFinished(name, playback_id, failed or name not in self.channels))
+
+    def _record(self, name: str, body: dict[str, Any]) -> httpx.Response:
+        if name not in self.channels:
+            return httpx.Response(404, json={})
+        self.recordings[body["name"]] = name
+        says = self.channels[name].says
+        after_s = says.pop(0) if says else None
+        if after_s is not None:
+            self._spawn(self._talk(name, after_s))
+        return httpx.Response(201, json={})
+
+    async def _talk(self, name: str, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        self.tell(ev.TalkingStarted(name))
+        await asyncio.sleep(1.2)
+        self.tell(ev.TalkingFinished(name, 500))
+
+    def _finish_recording(self, name: str) -> None:
+        channel = self.recordings.pop(name)
+        self.stored.add(name)
+        self.tell(ev.RecordingFinished(channel, name))
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is left: no channel, bridge or recording."""
+        return not (self.channels or self.bridges or self.recordings or self.stored)

@@ -1,0 +1,139 @@
+"""A session manager with a fake world around it, ready to take calls."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from ari_gateway.ari.rest import AriAddress, AriRest
+from ari_gateway.sessions.call import Tools
+from ari_gateway.sessions.handover import OperatorDesk
+from ari_gateway.sessions.listening import Listening
+from ari_gateway.sessions.live import CallPlan, Person
+from ari_gateway.sessions.manager import SessionManager
+from ari_gateway.sessions.outcome import Intent
+from ari_gateway.understanding import NotUnderstood, Understood
+from salehi.calls.v1 import calls_pb2
+
+from gateway_support.asterisk import Asterisk, FarEnd
+
+CUSTOMER = "PJSIP/100109120000101@trunk"
+OPERATOR = "PJSIP/200@operators"
+
+
+class Ears:
+    """Understands what the test says it heard, one reply after the other."""
+
+    def __init__(self, *replies: Intent | NotUnderstood) -> None:
+        self.replies = list(replies)
+        self.takes_s = 0.3
+        self.asked = 0
+
+    async def of(self, _audio: bytes, _attempt_id: str) -> Understood:
+        """Give the next reply."""
+        self.asked += 1
+        await asyncio.sleep(self.takes_s)
+        reply = self.replies.pop(0)
+        if isinstance(reply, NotUnderstood):
+            raise reply
+        return Understood("words", reply)
+
+
+@dataclass
+class MemoryLedger:
+    """The ledger's promises, kept in memory."""
+
+    calls: dict[str, calls_pb2.Call] = field(default_factory=dict)
+
+    async def begin(self, call: calls_pb2.Call, _channel_id: str) -> None:
+        """Put a call on record."""
+        assert call.attempt_id not in self.calls
+        self.calls[call.attempt_id] = call
+
+    async def end(self, call: calls_pb2.Call) -> None:
+        """Keep how a call ended."""
+        self.calls[call.attempt_id] = call
+
+    async def find(self, attempt_ids: list[str]) -> list[calls_pb2.Call]:
+        """Give what is on record."""
+        return [self.calls[name] for name in attempt_ids if name in self.calls]
+
+
+@dataclass
+class House:
+    """Everything a test touches."""
+
+    asterisk: Asterisk
+    ears: Ears
+    manager: SessionManager
+    ledger: MemoryLedger
+    not_ready: str = ""
+
+    async def call(self, attempt_id: str | None = None) -> calls_pb2.Call:
+        """Place a call to the customer and wait until it is over; give its record."""
+        plan = plan_of(attempt_id or str(uuid.uuid4()))
+        await self.manager.place(plan)
+        return await self.ended(plan.attempt_id)
+
+    async def ended(self, attempt_id: str) -> calls_pb2.Call:
+        """Wait until a call is over; give its record."""
+        async with asyncio.timeout(3600):
+            while (
+                attempt_id not in self.ledger.calls
+                or self.ledger.calls[attempt_id].state != calls_pb2.CALL_STATE_ENDED
+            ):
+                await asyncio.sleep(0.05)
+        return self.ledger.calls[attempt_id]
+
+
+def plan_of(attempt_id: str) -> CallPlan:
+    """Plan a call to the customer."""
+    return CallPlan(
+        attempt_id=attempt_id,
+        channel_id=attempt_id,
+        person=Person("static", "+989120000101", national_number="09120000101"),
+        line="02191001001",
+        endpoint=CUSTOMER,
+    )
+
+
+@asynccontextmanager
+async def house(
+    customer: FarEnd,
+    *replies: Intent | NotUnderstood,
+    operator: FarEnd | None = None,
+    max_live_calls: int = 10,
+) -> AsyncIterator[House]:
+    """Open a house in which one customer and one operator can be called."""
+    asterisk = Asterisk({CUSTOMER: customer, OPERATOR: operator or FarEnd(leaves_s=5)})
+    ears, ledger = Ears(*replies), MemoryLedger()
+    stop = asyncio.Event()
+    async with AriRest(
+        AriAddress("http://asterisk/ari", "salehi", "secret", "salehi"), transport=asterisk
+    ) as ari:
+        manager = SessionManager(
+            tools=Tools(
+                ari=ari,
+                understanding=ears,  # type: ignore[arg-type]
+                listening=Listening(4.0, 10, 700, 256),
+                desk=OperatorDesk("200", "operators", "02191000000", 20),
+                sounds="sound:custom/en",
+            ),
+            ledger=ledger,  # type: ignore[arg-type]
+            max_live_calls=max_live_calls,
+            why_not_ready=lambda: built.not_ready,
+            ended=lambda: None,
+        )
+        asterisk.tell = manager.handle
+        built = House(asterisk, ears, manager, ledger)
+        running = asyncio.create_task(manager.run(stop))
+        await asyncio.sleep(0)
+        try:
+            yield built
+        finally:
+            stop.set()
+            manager.hang_up_all("the test is over")
+            await running

@@ -1,0 +1,143 @@
+"""The reporter's contract, over real gRPC with the generated stub."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+
+import grpc
+import pytest
+from grpc import aio
+from reporter.ledger import Recorded
+from reporter.metrics import OUTBOX_DEAD, OUTBOX_PENDING, Gauger
+from reporter.service import SERVICE, ReporterServicer
+from reporter_support.house import House
+from reporter_support.reports import report_of
+from salehi.calls.v1 import calls_pb2
+from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
+from servicekit.channel import Peer
+from servicekit.server import GrpcServer, GrpcService
+from sqlalchemy import text
+
+DEADLINE_S = 5.0
+Stub: TypeAlias = "reporter_pb2_grpc.ReporterServiceAsyncStub"
+
+
+@pytest.fixture
+def recorded() -> list[Recorded]:
+    """What the service told its workers."""
+    return []
+
+
+@pytest.fixture
+async def stub(house: House, recorded: list[Recorded]) -> AsyncIterator[Stub]:
+    """A client of a served reporter."""
+    servicer = ReporterServicer(house.ledger, house.outbox, recorded.append)
+    add = reporter_pb2_grpc.add_ReporterServiceServicer_to_server
+    server = GrpcServer([GrpcService(SERVICE, add, servicer)])
+    port = await server.start("127.0.0.1", 0, "REPORTER_PORT")
+    async with Peer(f"127.0.0.1:{port}", SERVICE) as peer:
+        yield reporter_pb2_grpc.ReporterServiceStub(peer.channel)
+    await server.drain(0)
+
+
+async def test_result_is_taken_once(stub: Stub, recorded: list[Recorded]) -> None:
+    """The first report is news, the second is known, and the list shows one result."""
+    report = report_of(calls_pb2.RESULT_FAILED, reason="congestion")
+    assert not (await stub.ReportResult(report, timeout=DEADLINE_S)).already_known
+    assert (await stub.ReportResult(report, timeout=DEADLINE_S)).already_known
+    listed = await stub.ListResults(reporter_pb2.ListResultsRequest(), timeout=DEADLINE_S)
+    (record,) = listed.results
+    assert record.report == report
+    assert record.result == "failed:congestion"
+    assert record.delivery == reporter_pb2.DELIVERY_STATE_PENDING
+    assert [news.to_deliver for news in recorded] == [True, False]
+
+
+async def test_one_attempt_is_found(stub: Stub) -> None:
+    """ListResults with an attempt id gives that attempt alone."""
+    reports = [report_of() for _ in range(3)]
+    for report in reports:
+        await stub.ReportResult(report, timeout=DEADLINE_S)
+    request = reporter_pb2.ListResultsRequest(attempt_id=reports[1].attempt_id)
+    listed = await stub.ListResults(request, timeout=DEADLINE_S)
+    assert [record.report for record in listed.results] == [reports[1]]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        reporter_pb2.ReportResultRequest(),
+        reporter_pb2.ReportResultRequest(outcome=calls_pb2.Outcome(result=calls_pb2.RESULT_HANGUP)),
+        reporter_pb2.ReportResultRequest(attempt_id="a-1"),
+        report_of(attempt_id="bad id\r\nX-Header: 1"),
+        report_of(attempt_id="a" * 150),
+        report_of(attempt_id="۱۲۳"),
+    ],
+)
+async def test_senseless_reports(stub: Stub, report: reporter_pb2.ReportResultRequest) -> None:
+    """A report without a usable attempt id or without a result is INVALID_ARGUMENT."""
+    with pytest.raises(aio.AioRpcError) as refusal:
+        await stub.ReportResult(report, timeout=DEADLINE_S)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        reporter_pb2.ListResultsRequest(page_token="x"),
+        reporter_pb2.ListResultsRequest(page_size=1001),
+    ],
+)
+async def test_senseless_pages(stub: Stub, request_: reporter_pb2.ListResultsRequest) -> None:
+    """A foreign page token and a page too large are INVALID_ARGUMENT."""
+    with pytest.raises(aio.AioRpcError) as refusal:
+        await stub.ListResults(request_, timeout=DEADLINE_S)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_database_away(stub: Stub, house: House) -> None:
+    """Without its database the reporter answers UNAVAILABLE, and takes the repeat afterwards."""
+    async with house.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE reporter_results RENAME TO away"))
+    report = report_of()
+    with pytest.raises(aio.AioRpcError) as refusal:
+        await stub.ReportResult(report, timeout=DEADLINE_S)
+    assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+    async with house.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE away RENAME TO reporter_results"))
+    assert not (await stub.ReportResult(report, timeout=DEADLINE_S)).already_known
+
+
+async def test_export_streams_everything(stub: Stub) -> None:
+    """Both exports hold every result once, oldest first, over several chunks."""
+    reports = [report_of(source="file") for _ in range(520)]
+    for report in reports:
+        await stub.ReportResult(report, timeout=DEADLINE_S)
+    wanted = [report.attempt_id for report in reports]
+    for file_format, skipped in (
+        (reporter_pb2.EXPORT_FORMAT_UNSPECIFIED, 1),
+        (reporter_pb2.EXPORT_FORMAT_JSON, 0),
+    ):
+        request = reporter_pb2.ExportResultsRequest(format=file_format)
+        answers = stub.ExportResults(request, timeout=DEADLINE_S)
+        chunks = [answer.chunk async for answer in answers]
+        lines = b"".join(chunks).decode().splitlines()[skipped:]
+        assert len(chunks) >= 2
+        assert [line.partition(wanted[n])[1] for n, line in enumerate(lines)] == wanted
+
+
+async def test_dead_letters_by_rpc(stub: Stub, house: House) -> None:
+    """Dead letters are listed with their reason, counted, and put back into the queue."""
+    report = report_of()
+    await stub.ReportResult(report, timeout=DEADLINE_S)
+    (delivery,) = await house.outbox.waiting(1, due_only=True)
+    await house.outbox.bury(delivery, "HTTP 404")
+    await Gauger(house.storage, house.outbox).measure()
+    assert (OUTBOX_DEAD._value.get(), OUTBOX_PENDING._value.get()) == (1, 0)  # noqa: SLF001
+    request = reporter_pb2.ListDeadLettersRequest()
+    (letter,) = (await stub.ListDeadLetters(request, timeout=DEADLINE_S)).dead_letters
+    assert (letter.attempt_id, letter.reason, letter.tries) == (report.attempt_id, "HTTP 404", 1)
+    retry = reporter_pb2.RetryDeadLettersRequest(attempt_ids=[report.attempt_id])
+    assert (await stub.RetryDeadLetters(retry, timeout=DEADLINE_S)).retried == 1
+    assert len(await house.outbox.waiting(1, due_only=True)) == 1

@@ -1,0 +1,1 @@
+"""What the reporter's tests share: a real web server, a real dialer contract, reports, time."""

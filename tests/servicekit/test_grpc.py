@@ -1,0 +1,145 @@
+"""The gRPC server and the way to a peer: health, deadlines, traces, errors, drain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
+from servicekit.channel import Peer
+from servicekit.errors import StartupError
+from servicekit.server import GrpcServer, GrpcService
+
+NAME = "salehi.intent.v1.IntentService"
+
+
+class Servicer(intent_pb2_grpc.IntentServiceServicer):
+    """Answers as a test wants, and keeps what it saw."""
+
+    def __init__(self) -> None:
+        self.trace_ids: list[int] = []
+        self.asked = 0
+        self.fail_first = 0
+
+    async def Classify(  # noqa: N802
+        self, request: intent_pb2.ClassifyRequest, context: aio.ServicerContext[Any, Any]
+    ) -> intent_pb2.ClassifyResponse:
+        """Answer one request."""
+        self.asked += 1
+        self.trace_ids.append(trace.get_current_span().get_span_context().trace_id)
+        if request.text == "raise":
+            raise RuntimeError("the caller said: secret words")
+        if self.asked <= self.fail_first:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+        if request.text == "slow":
+            await asyncio.sleep(0.3)
+        return intent_pb2.ClassifyResponse(intent=intent_pb2.INTENT_YES)
+
+
+@asynccontextmanager
+async def served(servicer: Servicer) -> AsyncIterator[tuple[GrpcServer, int]]:
+    """Serve on a free port."""
+    server = GrpcServer(
+        [GrpcService(NAME, intent_pb2_grpc.add_IntentServiceServicer_to_server, servicer)]
+    )
+    port = await server.start("127.0.0.1", 0, "TEST_PORT")
+    try:
+        yield server, port
+    finally:
+        await server.drain(0)
+
+
+def ask(peer: Peer, text: str, timeout: float | None = 5) -> Any:
+    """Ask the peer."""
+    stub = intent_pb2_grpc.IntentServiceStub(peer.channel)
+    return stub.Classify(intent_pb2.ClassifyRequest(text=text), timeout=timeout)
+
+
+async def test_a_call_without_a_deadline_is_refused() -> None:
+    """A unary call without a timeout is a programming error, raised before anything is sent."""
+    servicer = Servicer()
+    async with served(servicer) as (_, port), Peer(f"127.0.0.1:{port}", NAME) as peer:
+        with pytest.raises(ValueError, match="without a deadline"):
+            await ask(peer, "yes", timeout=None)
+    assert servicer.asked == 0
+
+
+async def test_the_trace_crosses_the_call() -> None:
+    """The server's span belongs to the trace the client was in."""
+    tracer = TracerProvider().get_tracer("test")
+    servicer = Servicer()
+    async with served(servicer) as (_, port), Peer(f"127.0.0.1:{port}", NAME) as peer:
+        with tracer.start_as_current_span("campaign") as span:
+            await ask(peer, "yes")
+    assert servicer.trace_ids == [span.get_span_context().trace_id]
+
+
+async def test_an_unexpected_error_leaks_nothing() -> None:
+    """A handler's exception is INTERNAL to the client, without its text."""
+    async with served(Servicer()) as (_, port), Peer(f"127.0.0.1:{port}", NAME) as peer:
+        with pytest.raises(aio.AioRpcError) as error:
+            await ask(peer, "raise")
+    assert error.value.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in (error.value.details() or "")
+
+
+async def test_an_idempotent_call_is_repeated_when_the_peer_was_away() -> None:
+    """UNAVAILABLE is repeated for methods named idempotent, and only for these."""
+    patient, plain = Servicer(), Servicer()
+    patient.fail_first = plain.fail_first = 1
+    async with (
+        served(patient) as (_, port),
+        Peer(f"127.0.0.1:{port}", NAME, idempotent=("Classify",)) as peer,
+    ):
+        await ask(peer, "yes")
+    async with served(plain) as (_, port), Peer(f"127.0.0.1:{port}", NAME) as peer:
+        with pytest.raises(aio.AioRpcError):
+            await ask(peer, "yes")
+    assert (patient.asked, plain.asked) == (2, 1)
+
+
+async def test_health_and_reflection_are_served() -> None:
+    """The standard health service answers for the service, and reflection lists it."""
+    async with (
+        served(Servicer()) as (_, port),
+        aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=NAME), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        answers = [a async for a in reflection.ServerReflectionInfo(iter([request]), timeout=5)]
+        names = [found.name for found in answers[0].list_services_response.service]
+        assert NAME in names
+
+
+async def test_a_draining_server_finishes_what_it_has() -> None:
+    """Drain refuses new calls and lets the one under way finish."""
+    async with served(Servicer()) as (server, port), Peer(f"127.0.0.1:{port}", NAME) as peer:
+        await ask(peer, "yes")
+        under_way = asyncio.ensure_future(ask(peer, "slow"))
+        await asyncio.sleep(0.1)
+        await server.drain(5)
+        assert (await under_way).intent == intent_pb2.INTENT_YES
+        with pytest.raises(aio.AioRpcError):
+            await ask(peer, "yes", timeout=1)
+
+
+async def test_a_taken_port_is_named() -> None:
+    """A taken port is one line that names the setting and the port."""
+    async with served(Servicer()) as (_, port):
+        second = GrpcServer(
+            [GrpcService(NAME, intent_pb2_grpc.add_IntentServiceServicer_to_server, Servicer())]
+        )
+        with pytest.raises(StartupError, match=f"INTENT_PORT={port} cannot be listened on"):
+            await second.start("127.0.0.1", port, "INTENT_PORT")
