@@ -186,7 +186,7 @@ async def test_two_requests_at_once_dial_once() -> None:
 
 
 async def test_a_lost_originate_is_looked_up_and_never_repeated() -> None:
-    """When the answer to an originate is lost, the channel is looked for; nothing is dialled again."""
+    """A lost answer to an originate is looked up by channel; nothing is dialled again."""
     async with house(FarEnd()) as here:
         here.asterisk.failing["POST", "/channels"] = 0
         assert told(await here.call()) == "failed:originate_lost"

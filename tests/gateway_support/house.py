@@ -7,10 +7,12 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from ari_gateway.ari.rest import AriAddress, AriRest
 from ari_gateway.sessions.call import Tools
 from ari_gateway.sessions.handover import OperatorDesk
+from ari_gateway.sessions.ledger import Ledger
 from ari_gateway.sessions.listening import Listening
 from ari_gateway.sessions.live import CallPlan, Person
 from ari_gateway.sessions.manager import SessionManager
@@ -69,7 +71,7 @@ class House:
     asterisk: Asterisk
     ears: Ears
     manager: SessionManager
-    ledger: MemoryLedger
+    ledger: Any
     not_ready: str = ""
 
     async def call(self, attempt_id: str | None = None) -> calls_pb2.Call:
@@ -86,7 +88,17 @@ class House:
                 or self.ledger.calls[attempt_id].state != calls_pb2.CALL_STATE_ENDED
             ):
                 await asyncio.sleep(0.05)
-        return self.ledger.calls[attempt_id]
+        call: calls_pb2.Call = self.ledger.calls[attempt_id]
+        return call
+
+    async def ended_in_ledger(self, attempt_id: str) -> None:
+        """Wait until a real ledger has a call's end."""
+        async with asyncio.timeout(10):
+            while not any(
+                call.state == calls_pb2.CALL_STATE_ENDED
+                for call in await self.ledger.find([attempt_id])
+            ):
+                await asyncio.sleep(0.02)
 
 
 def plan_of(attempt_id: str) -> CallPlan:
@@ -106,10 +118,11 @@ async def house(
     *replies: Intent | NotUnderstood,
     operator: FarEnd | None = None,
     max_live_calls: int = 10,
+    ledger: Ledger | None = None,
 ) -> AsyncIterator[House]:
     """Open a house in which one customer and one operator can be called."""
     asterisk = Asterisk({CUSTOMER: customer, OPERATOR: operator or FarEnd(leaves_s=5)})
-    ears, ledger = Ears(*replies), MemoryLedger()
+    ears, memory = Ears(*replies), MemoryLedger()
     stop = asyncio.Event()
     async with AriRest(
         AriAddress("http://asterisk/ari", "salehi", "secret", "salehi"), transport=asterisk
@@ -122,13 +135,13 @@ async def house(
                 desk=OperatorDesk("200", "operators", "02191000000", 20),
                 sounds="sound:custom/en",
             ),
-            ledger=ledger,  # type: ignore[arg-type]
+            ledger=ledger or memory,  # type: ignore[arg-type]
             max_live_calls=max_live_calls,
             why_not_ready=lambda: built.not_ready,
             ended=lambda: None,
         )
         asterisk.tell = manager.handle
-        built = House(asterisk, ears, manager, ledger)
+        built = House(asterisk, ears, manager, ledger or memory)
         running = asyncio.create_task(manager.run(stop))
         await asyncio.sleep(0)
         try:

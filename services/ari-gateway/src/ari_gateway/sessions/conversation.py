@@ -35,12 +35,12 @@ async def converse(call: Call, scenario: Scenario) -> None:
         except CallOver as ending:
             log.debug("the call ended", attempt_id=live.plan.attempt_id, how=type(ending).__name__)
         finally:
-            await _clear_away(call)
+            await clear_away(call)
     live.record.ended_at = datetime.now(UTC)
     live.record.verdict = live.record.judge()
 
 
-async def _clear_away(call: Call) -> None:
+async def clear_away(call: Call) -> None:
     """Leave nothing on Asterisk: no leg rings on, no bridge, no recording stays.
 
     Whatever cannot be removed now (Asterisk is away) is removed when the link is back.
