@@ -120,7 +120,9 @@ class Asterisk(httpx.AsyncBaseTransport):
                 self.bridges[body["bridgeId"]] = set()
                 return httpx.Response(200, json={})
             case "POST", ["bridges", name, "addChannel"]:
-                self.bridges[name].update(body["channel"].split(","))
+                if not set(body["channel"]) <= set(self.channels):
+                    return httpx.Response(400, json={"message": "Channel not found"})
+                self.bridges[name].update(body["channel"])
             case "DELETE", ["bridges", name]:
                 self.bridges.pop(name, None)
             case _:

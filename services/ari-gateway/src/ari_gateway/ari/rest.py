@@ -214,7 +214,7 @@ class AriRest:
     async def add_to_bridge(self, bridge_id: str, *channel_ids: str) -> None:
         """Let channels talk; waits behind a running playback of theirs."""
         await self._request(
-            "POST", f"/bridges/{_part(bridge_id)}/addChannel", {"channel": ",".join(channel_ids)}
+            "POST", f"/bridges/{_part(bridge_id)}/addChannel", {"channel": list(channel_ids)}
         )
 
     async def delete_bridge(self, bridge_id: str) -> None:

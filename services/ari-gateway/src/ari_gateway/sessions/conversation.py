@@ -31,6 +31,12 @@ async def converse(call: Call, scenario: Scenario) -> None:
                 await call.dial()
             await scenario.run(call)
         except CallFailed as ending:
+            log.warning(
+                "a call failed",
+                attempt_id=live.plan.attempt_id,
+                reason=ending.failure.reason,
+                cause=str(ending.__cause__ or ""),
+            )
             call.fail(ending.failure.reason, technical=ending.failure.technical)
         except CallOver as ending:
             log.debug("the call ended", attempt_id=live.plan.attempt_id, how=type(ending).__name__)
@@ -53,7 +59,7 @@ async def clear_away(call: Call) -> None:
                 await call.ari.hang_up(live.operator.channel_id)
             if live.customer.state is not LegState.GONE:
                 await call.ari.hang_up(live.customer.channel_id)
-            if live.record.operator_answered_at is not None:
+            if live.operator is not None:
                 await call.ari.delete_bridge(bridge_id_of(live.plan.attempt_id))
             customer = live.customer
             if customer.state is not LegState.GONE and await call.ari.channel_exists(

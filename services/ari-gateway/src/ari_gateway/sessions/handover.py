@@ -120,19 +120,20 @@ async def _ring(call: Call, desk: OperatorDesk, leg: Leg) -> LegState:
 async def _talk(call: Call, desk: OperatorDesk, leg: Leg) -> None:
     """Let customer and operator talk until one of them leaves."""
     live = call.live
-    live.record.operator_extension = desk.extension or ""
-    live.record.operator_answered_at = datetime.now(UTC)
     left = live.waits.expect("operator_left", leg.channel_id)
     bridge_id = bridge_id_of(live.plan.attempt_id)
-    began_s = time.monotonic()
+    with call.asking_asterisk():
+        await call.until(call.ari.create_bridge(bridge_id), LONGEST_STEP_S)
+        await call.until(
+            call.ari.add_to_bridge(bridge_id, leg.channel_id, live.plan.channel_id),
+            LONGEST_STEP_S,
+        )
+    # Only now do they hear each other.
+    live.record.operator_extension = desk.extension or ""
+    live.record.operator_answered_at = datetime.now(UTC)
     live.tell()
+    began_s = time.monotonic()
     try:
-        with call.asking_asterisk():
-            await call.until(call.ari.create_bridge(bridge_id), LONGEST_STEP_S)
-            await call.until(
-                call.ari.add_to_bridge(bridge_id, leg.channel_id, live.plan.channel_id),
-                LONGEST_STEP_S,
-            )
         if leg.state is LegState.UP:
             await call.until(left, _LONGEST_TALK_S)
     finally:
