@@ -89,6 +89,7 @@ class SessionManager:
                 self._tasks = tasks
                 await stop.wait()
                 self._draining = True
+            self._tasks = None
             publisher.cancel()
 
     # requests
@@ -163,7 +164,10 @@ class SessionManager:
 
     def _stranger(self, event: ev.StasisStart) -> None:
         """A channel nobody waits for: an inbound call, or a leg of a call that is over."""
-        tasks = self._owner()
+        tasks = self._tasks
+        if tasks is None:
+            log.warning("a call came before the start or after the end")
+            return
         if event.args[:1] in (("outbound",), ("operator",)):
             tasks.create_task(self._turn_away(event.channel_id))
             return

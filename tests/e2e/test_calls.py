@@ -1,0 +1,102 @@
+"""Calls through the real Asterisk: every ending, one result each, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+
+from e2e_support.stack import PROGRAMS, MakeStack
+from lab.demo.campaign import environment
+from lab.paths import REPOSITORY
+from salehi.calls.v1 import calls_pb2
+
+
+async def test_an_inbound_call_is_answered_like_an_outbound_one(make_stack: MakeStack) -> None:
+    """Who calls a line of ours gets the same conversation, and a result marked inbound."""
+    async with make_stack("speech", "intent", "reporter", "ari-gateway") as running:
+        await running.ready()
+        caller = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "lab",
+            "call",
+            "--to",
+            "02191001001",
+            "--behaviour",
+            "yes",
+            stdout=subprocess.DEVNULL,
+            cwd=REPOSITORY,
+        )
+        assert await running.have_results(1, within_s=60) == ["connected_to_operator"]
+        await caller.wait()
+        report = (await running.results())[0].report
+        assert report.direction == calls_pb2.DIRECTION_INBOUND
+        assert report.line == "02191001001"
+        assert report.outcome.talk_s > 2
+
+
+async def test_a_killed_gateway_reports_its_calls(make_stack: MakeStack) -> None:
+    """After a SIGKILL in mid-call the call is ended and reported once, and the next one works."""
+    async with make_stack(
+        STATIC_CONTACTS="09120000105,09120000102", MAX_TOTAL_CALLS="1"
+    ) as running:
+        await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
+        await running.end("ari-gateway", signal.SIGKILL)
+        await running.start("ari-gateway")
+        results = await running.have_results(2, within_s=60)
+        assert results == ["failed:gateway_restart", "not_interested"]
+
+
+async def test_a_killed_dialer_dials_nobody_twice(make_stack: MakeStack) -> None:
+    """After a SIGKILL in mid-call the dialer goes on where it was: one result per contact."""
+    async with make_stack(STATIC_CONTACTS="09120000102,09120000202,09120000302") as running:
+        await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
+        await running.end("dialer", signal.SIGKILL)
+        await running.start("dialer")
+        assert await running.have_results(3, within_s=90) == ["not_interested"] * 3
+        await asyncio.sleep(3)
+        assert len(await running.results()) == 3
+
+
+async def test_sigterm_to_make_run_ends_live_calls_and_reports_them(
+    make_stack: MakeStack, tmp_path: object
+) -> None:
+    """SIGTERM ends `make run` with status 0; the live call is ended and has its result."""
+    async with make_stack("reporter", STATIC_CONTACTS="09120000105") as running:
+        await running.end("reporter")  # the stack only lends its settings here
+        process = await asyncio.create_subprocess_exec(
+            "make",
+            "run",
+            env=environment(running.env_file),
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+        )
+        await running.reaches(calls_pb2.CALL_STATE_ANSWERED, within_s=60)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(15):
+            await process.wait()
+        await running.start("reporter")
+        assert await running.have_results(1, within_s=15) == ["failed:gateway_stopped"]
+
+
+async def test_idle_services_end_within_five_seconds(make_stack: MakeStack) -> None:
+    """SIGTERM to an idle `make run` ends all five services within 5 s, with status 0."""
+    async with make_stack("reporter") as running:
+        await running.end("reporter")
+        process = await asyncio.create_subprocess_exec(
+            PROGRAMS / "python",
+            "-m",
+            "servicekit.supervisor",
+            env=environment(running.env_file),
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+        )
+
+        await running.ready()
+        began_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+        assert time.monotonic() - began_s < 5

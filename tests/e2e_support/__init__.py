@@ -1,0 +1,1 @@
+"""The five services as processes, against the lab's Asterisk."""
