@@ -1,0 +1,156 @@
+"""The vocabulary of SIPp scenarios: messages, waits and branches as pieces of XML."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import quoteattr
+
+_SAME_DIALOG = """\
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]callee[call_number]
+[last_Call-ID:]
+[last_CSeq:]"""
+
+_SDP = """\
+v=0
+o=phone 1 1 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [rtpstream_audio_port] RTP/AVP 8 101
+a=rtpmap:8 PCMA/8000
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-15
+a=ptime:20
+a=sendrecv"""
+
+CONTACT = "<sip:phone@[local_ip]:[local_port];transport=[transport]>"
+
+
+def scenario(name: str, *steps: str) -> str:
+    """Put the steps together to a scenario file."""
+    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name={quoteattr(name)}>'
+    return "\n".join((head, *steps, "</scenario>\n"))
+
+
+def send(message: str, *, retransmit: bool = False) -> str:
+    """Send a message; `retransmit` repeats it over UDP until it is answered (T1 500 ms)."""
+    attribute = ' retrans="500"' if retransmit else ""
+    return f"<send{attribute}><![CDATA[\n\n{message}\n\n]]></send>"
+
+
+def response(status: int, reason: str) -> str:
+    """Answer the request that came last, without a body."""
+    return f"SIP/2.0 {status} {reason}\n{_SAME_DIALOG}\nContact: {CONTACT}\nContent-Length: 0"
+
+
+def plain_ok() -> str:
+    """Answer a request inside the dialog (its To already has our tag)."""
+    return (
+        "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n"
+        "Content-Length: 0"
+    )
+
+
+def answer() -> str:
+    """Answer the call, with audio from this call's RTP port."""
+    return (
+        f"SIP/2.0 200 OK\n{_SAME_DIALOG}\nContact: {CONTACT}\n"
+        f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}"
+    )
+
+
+def request_terminated() -> str:
+    """Answer the INVITE that was cancelled; the CANCEL came last, so its CSeq is replaced."""
+    return (
+        "SIP/2.0 487 Request Terminated\n[last_Via:]\n[last_From:]\n"
+        "[last_To:];tag=[pid]callee[call_number]\n[last_Call-ID:]\n"
+        "CSeq:[$invite_number] INVITE\nContent-Length: 0"
+    )
+
+
+def bye() -> str:
+    """Hang up as the called side: From and To change places against the INVITE."""
+    return (
+        "BYE [$peer] SIP/2.0\n"
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+        "From:[$called];tag=[pid]callee[call_number]\nTo:[$calling]\n"
+        "Call-ID: [call_id]\nCSeq: 1 BYE\nMax-Forwards: 70\nContent-Length: 0"
+    )
+
+
+def invite(number: str, caller: str) -> str:
+    """Call `number` as `caller`, with audio from this call's RTP port."""
+    return (
+        f"INVITE sip:{number}@[remote_ip]:[remote_port] SIP/2.0\n"
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+        f"From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]caller[call_number]\n"
+        f"To: <sip:{number}@[remote_ip]:[remote_port]>\n"
+        f"Call-ID: [call_id]\nCSeq: 1 INVITE\nContact: {CONTACT}\nMax-Forwards: 70\n"
+        f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}"
+    )
+
+
+def within_call(method: str, number: str, caller: str, sequence: int) -> str:
+    """Render a request of the calling side inside its dialog (ACK, BYE)."""
+    return (
+        f"{method} [next_url] SIP/2.0\n"
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+        f"From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]caller[call_number]\n"
+        f"To: <sip:{number}@[remote_ip]:[remote_port]>[peer_tag_param]\n"
+        f"Call-ID: [call_id]\nCSeq: {sequence} {method}\nMax-Forwards: 70\nContent-Length: 0"
+    )
+
+
+def receive(request: str, *, optional: bool = False, then: str = "", actions: str = "") -> str:
+    """Wait for a request; `then` is the label to go on at."""
+    attributes = f"request={quoteattr(request)}"
+    attributes += ' optional="true"' if optional else ""
+    attributes += f" next={quoteattr(then)}" if then else ""
+    return f"<recv {attributes}>{_action(actions)}</recv>"
+
+
+def receive_within(request: str, within_ms: int, *, then: str, otherwise: str) -> str:
+    """Wait for a request; go on at `otherwise` when it has not come after `within_ms`."""
+    return (
+        f'<recv request={quoteattr(request)} timeout="{within_ms}" '
+        f"ontimeout={quoteattr(otherwise)} next={quoteattr(then)}/>"
+    )
+
+
+def receive_status(status: int, *, optional: bool = False, keep_route: bool = False) -> str:
+    """Wait for a response; `keep_route` remembers the peer's address for later requests."""
+    attributes = f'response="{status}"'
+    attributes += ' optional="true"' if optional else ""
+    attributes += ' rrs="true"' if keep_route else ""
+    return f"<recv {attributes}/>"
+
+
+def find(pattern: str, variable: str, *, header: str = "") -> str:
+    """Look for a pattern in the whole message or in one header; sets `variable` when found."""
+    place = f'search_in="hdr" header={quoteattr(header)}' if header else 'search_in="msg"'
+    return (
+        f"<ereg regexp={quoteattr(pattern)} {place} check_it={quoteattr('false')} "
+        f"assign_to={quoteattr(variable)}/>"
+    )
+
+
+def stream(track: str) -> str:
+    """Send a raw A-law file as RTP, once."""
+    what = quoteattr(f"{track},1,8,PCMA/8000")
+    return f"<nop>{_action(f'<exec rtp_stream={what}/>')}</nop>"
+
+
+def branch(label: str, *, if_set: str = "") -> str:
+    """Go on at the label, always or when the variable was set."""
+    condition = f" test={quoteattr(if_set)}" if if_set else ""
+    return f"<nop next={quoteattr(label)}{condition}/>"
+
+
+def label(name: str) -> str:
+    """Name the place of the next step."""
+    return f"<label id={quoteattr(name)}/>"
+
+
+def _action(actions: str) -> str:
+    return f"<action>{actions}</action>" if actions else ""
