@@ -56,5 +56,6 @@ def test_defaults_in_the_example_are_the_real_ones(settings: type[ServiceSetting
 
 def test_the_example_starts_nothing_by_itself() -> None:
     """Copied as it is, the example sets nothing that dials."""
-    uncommented = re.findall(r"^([A-Z0-9_]+)=(.+)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    text = EXAMPLE.read_text(encoding="utf-8")
+    uncommented = re.findall(r"^([A-Z0-9_]+)=(.+)$", text, re.MULTILINE)
     assert uncommented == []

@@ -46,6 +46,8 @@ class Asterisk(httpx.AsyncBaseTransport):
         originated: body of every originate.
         failing: status to answer instead, by (method, path prefix).
         missing: prompts that cannot be played.
+        announcers_missing: nothing can be played to a bridge.
+        startup_time: changes when it is restarted.
     """
 
     def __init__(self, far_ends: dict[str, FarEnd]) -> None:
@@ -56,6 +58,8 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.played: list[str] = []
         self.failing: dict[tuple[str, str], int] = {}
         self.missing: set[str] = set()
+        self.announcers_missing = False
+        self.startup_time = "today"
         self.channels: dict[str, FarEnd] = {}
         self.bridges: dict[str, set[str]] = {}
         self.playbacks: dict[str, asyncio.Task[None]] = {}
@@ -76,58 +80,82 @@ class Asterisk(httpx.AsyncBaseTransport):
         return self._answer(request.method, path.strip("/").split("/"), body)
 
     def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> httpx.Response:
+        by_resource = {
+            "channels": self._answer_channels,
+            "bridges": self._answer_bridges,
+            "playbacks": self._answer_playbacks,
+            "recordings": self._answer_recordings,
+        }
+        if parts[0] in by_resource:
+            return by_resource[parts[0]](method, parts[1:], body)
         match method, parts:
-            case "POST", ["channels"]:
-                return self._originate(body)
-            case "GET", ["channels"]:
-                return httpx.Response(200, json=[{"id": name} for name in self.channels])
-            case "GET", ["channels", name]:
-                return httpx.Response(200 if name in self.channels else 404, json={})
-            case "DELETE", ["channels", name]:
-                return self._delete_channel(name)
-            case "POST", ["channels", name, "answer" | "variable"]:
-                return httpx.Response(204 if name in self.channels else 404, json={})
-            case "POST", ["channels", name, "play"]:
-                return self._play(name, body)
-            case "POST", ["channels", name, "record"]:
-                return self._record(name, body)
             case "GET", ["asterisk", "info"]:
-                return httpx.Response(200, json={"status": {"startup_time": "today"}})
-            case _:
-                return self._answer_rest(method, parts, body)
-
-    def _answer_rest(self, method: str, parts: list[str], body: dict[str, Any]) -> httpx.Response:
-        match method, parts:
-            case "DELETE", ["playbacks", name]:
-                task = self.playbacks.pop(name, None)
-                if task is None:
-                    return httpx.Response(404, json={})
-                task.cancel()
-            case "POST", ["recordings", "live", name, "stop"]:
-                if name not in self.recordings:
-                    return httpx.Response(404, json={})
-                self._finish_recording(name)
-            case "GET", ["recordings", "stored", name, "file"]:
-                found = name in self.stored
-                return httpx.Response(
-                    200 if found else 404,
-                    content=WAV if found else b"{}",
-                    headers={"content-type": "application/json"},
-                )
-            case "DELETE", ["recordings", "stored", name]:
-                self.stored.discard(name)
-            case "POST", ["bridges"]:
-                self.bridges[body["bridgeId"]] = set()
+                return httpx.Response(200, json={"status": {"startup_time": self.startup_time}})
+            case "POST", ["applications", _, "subscription"]:
                 return httpx.Response(200, json={})
-            case "POST", ["bridges", name, "addChannel"]:
+        raise AssertionError(f"the fake does not know {method} {parts}")
+
+    def _answer_channels(
+        self, method: str, parts: list[str], body: dict[str, Any]
+    ) -> httpx.Response:
+        match method, parts:
+            case "POST", []:
+                return self._originate(body)
+            case "GET", []:
+                return httpx.Response(200, json=[{"id": name} for name in self.channels])
+            case "GET", [name]:
+                return httpx.Response(200 if name in self.channels else 404, json={})
+            case "DELETE", [name]:
+                return self._delete_channel(name)
+            case "POST", [name, "answer" | "variable"]:
+                return httpx.Response(204 if name in self.channels else 404, json={})
+            case "POST", [name, "play"]:
+                return self._play(name, body)
+            case "POST", [name, "record"]:
+                return self._record(name, body)
+        raise AssertionError(f"the fake does not know {method} channels {parts}")
+
+    def _answer_bridges(
+        self, method: str, parts: list[str], body: dict[str, Any]
+    ) -> httpx.Response:
+        match method, parts:
+            case "POST", []:
+                self.bridges[body["bridgeId"]] = set()
+            case "POST", [name, "play"]:
+                if self.announcers_missing:
+                    return httpx.Response(500, json={"message": "Could not create channel"})
+                self.playbacks[body["playbackId"]] = self._spawn(self._playing("", body))
+            case "POST", [name, "addChannel"]:
                 if not set(body["channel"]) <= set(self.channels):
                     return httpx.Response(400, json={"message": "Channel not found"})
                 self.bridges[name].update(body["channel"])
-            case "DELETE", ["bridges", name]:
+            case "DELETE", [name]:
                 self.bridges.pop(name, None)
             case _:
-                raise AssertionError(f"the fake does not know {method} {parts}")
-        return httpx.Response(204)
+                raise AssertionError(f"the fake does not know {method} bridges {parts}")
+        return httpx.Response(200, json={})
+
+    def _answer_playbacks(
+        self, method: str, parts: list[str], _body: dict[str, Any]
+    ) -> httpx.Response:
+        known = parts[0] in self.playbacks
+        if known and method == "DELETE":
+            self.playbacks.pop(parts[0]).cancel()
+        return httpx.Response(200 if known else 404, json={})
+
+    def _answer_recordings(
+        self, method: str, parts: list[str], _body: dict[str, Any]
+    ) -> httpx.Response:
+        match method, parts:
+            case _, ["live", name, *_] if name not in self.recordings:
+                return httpx.Response(404, json={})
+            case "POST", ["live", name, "stop"]:
+                self._finish_recording(name)
+            case "GET", ["stored", name, "file"]:
+                return httpx.Response(200 if name in self.stored else 404, content=WAV)
+            case "DELETE", ["stored", name]:
+                self.stored.discard(name)
+        return httpx.Response(200, json={})
 
     # channels
 
@@ -163,6 +191,12 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.channels[name] = far_end
         self.tell(ev.StasisStart(name, (), caller, dialled, "Ring"))
 
+    def vanish(self, name: str) -> None:
+        """The channel ends while nobody is told (the link is away)."""
+        tell, self.tell = self.tell, lambda _: None
+        self._destroy(name, 16, "Up")
+        self.tell = tell
+
     def leave(self, name: str) -> None:
         """The far end hangs up."""
         if name in self.channels:
@@ -197,7 +231,10 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.tell(ev.PlaybackStarted(name, playback_id))
         await asyncio.sleep(0 if failed else PROMPT_S)
         self.playbacks.pop(playback_id, None)
-        self.tell(ev.PlaybackFinished(name, playback_id, failed or name not in self.channels))
+        self.tell(ev.PlaybackFinished(name, playback_id, failed or self._is_gone(name)))
+
+    def _is_gone(self, name: str) -> bool:
+        return bool(name) and name not in self.channels
 
     def _record(self, name: str, body: dict[str, Any]) -> httpx.Response:
         if name not in self.channels:

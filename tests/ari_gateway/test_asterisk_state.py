@@ -1,0 +1,107 @@
+"""What was missed while the link was away is settled by looking."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+from ari_gateway.ari import events as ev
+from ari_gateway.ari.rest import AriAddress, AriRest
+from ari_gateway.asterisk import AsteriskState, wait_for_asterisk
+from ari_gateway.prompts import PromptCheck
+from gateway_support.asterisk import Asterisk, FarEnd
+from gateway_support.house import House, house, plan_of
+from salehi.calls.v1 import calls_pb2
+from servicekit.errors import StartupError
+
+
+def state_of(here: House) -> AsteriskState:
+    """Make the state of a house's Asterisk."""
+    ari = AriRest(AriAddress("http://asterisk/ari", "u", "p", "salehi"), transport=here.asterisk)
+    prompts = PromptCheck(ari, sounds="sound:custom/en", prompts=[], sound_dir=None)
+    return AsteriskState(ari, lambda: here.manager, prompts, "salehi")
+
+
+async def placed(here: House, for_s: float) -> str:
+    """Place a call and let it run for a while; give its attempt."""
+    plan = plan_of(str(uuid.uuid4()))
+    await here.manager.place(plan)
+    await asyncio.sleep(for_s)
+    return plan.attempt_id
+
+
+async def test_a_call_that_ended_unseen_is_ended() -> None:
+    """A channel that is gone when the link is back ends its call."""
+    async with house(FarEnd()) as here:
+        state = state_of(here)
+        await state.on_up()
+        attempt_id = await placed(here, 2.5)
+        state.on_down()
+        assert state.why_not_ready
+        here.asterisk.vanish(attempt_id)
+        await state.on_up()
+        call = await here.ended(attempt_id)
+        assert call.outcome.result == calls_pb2.RESULT_HANGUP
+        assert state.why_not_ready == ""
+
+
+async def test_a_ringing_leg_is_cancelled() -> None:
+    """A leg that rang while the link was away is hung up: its answer would reach nobody."""
+    async with house(FarEnd(rings_s=None)) as here:
+        state = state_of(here)
+        await state.on_up()
+        attempt_id = await placed(here, 2)
+        state.on_down()
+        await state.on_up()
+        assert (await here.ended(attempt_id)).outcome.reason == "link_lost"
+        assert here.asterisk.is_empty
+
+
+async def test_an_answered_call_goes_on() -> None:
+    """A playback that ended unseen is found to have ended, and the call goes on."""
+    async with house(FarEnd()) as here:
+        state = state_of(here)
+        await state.on_up()
+        attempt_id = await placed(here, 2)
+        state.on_down()
+        here.asterisk.tell = lambda _: None
+        await asyncio.sleep(4)  # hello ends, and nobody hears of it
+        here.asterisk.tell = here.manager.handle
+        await state.on_up()
+        call = await here.ended(attempt_id)
+        assert call.outcome.result == calls_pb2.RESULT_HANGUP
+        assert here.asterisk.played == ["hello", "goodby"]
+
+
+async def test_a_restarted_asterisk_ends_its_calls() -> None:
+    """Another run of Asterisk has none of the old calls: they end as asterisk_restart."""
+    async with house(FarEnd()) as here:
+        state = state_of(here)
+        await state.on_up()
+        attempt_id = await placed(here, 2)
+        state.on_down()
+        here.asterisk.startup_time = "tomorrow"
+        here.asterisk.vanish(attempt_id)
+        await state.on_up()
+        call = await here.ended(attempt_id)
+        assert (call.outcome.reason, call.outcome.technical) == ("asterisk_restart", True)
+
+
+async def test_a_second_gateway_is_loud() -> None:
+    """When another client takes the application, this one ends with a line that says so."""
+    async with house(FarEnd()) as here:
+        with pytest.raises(StartupError, match="took over ARI_APP_NAME=salehi"):
+            state_of(here).on_event(ev.ApplicationReplaced(""))
+
+
+async def test_waiting_for_asterisk_ends_with_a_line() -> None:
+    """An Asterisk that never answers is one line after the wait, naming the address."""
+    asterisk = Asterisk({})
+    asterisk.failing["GET", "/asterisk"] = 0
+    async with AriRest(
+        AriAddress("http://asterisk/ari", "u", "p", "salehi"), transport=asterisk
+    ) as ari:
+        with pytest.raises(StartupError, match="ARI_BASE_URL=http://asterisk/ari does not answer"):
+            await wait_for_asterisk(ari, base_url="http://asterisk/ari", username="u", wait_s=10)
+    assert asyncio.get_running_loop().time() == pytest.approx(10, abs=1)
