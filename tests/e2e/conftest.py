@@ -8,13 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from e2e_support import lab
 from e2e_support.stack import MakeStack, Stack, eventually, stack
-from lab.control import Wanted
 from lab.demo.campaign import prepare, sync_prompts
 from lab.demo.cast import SETTINGS
 from lab.paths import REPOSITORY, LabPaths
 
-from lab import asterisk_config, control
+from lab import asterisk_config
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,12 +33,11 @@ def lab_paths() -> LabPaths:
 @pytest.fixture
 async def lab_env(lab_paths: LabPaths) -> AsyncIterator[Path]:
     """Give the settings of a running lab with its prompts; check that the test leaves no call."""
-    said: list[str] = []
-    control.up(lab_paths, Wanted(), said.append)
+    await lab.up()
     prompts = lab_paths.sound_dir / "en"
     if not all((prompts / f"{name}.wav").is_file() for name in ("hello", "onhold")):
         await sync_prompts(prepare(lab_paths, SETTINGS))
-        control.up(lab_paths, Wanted(), said.append)
+        await lab.up()
     yield lab_paths.env_file
     await _nothing_left(lab_paths)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+from e2e_support import lab
 from e2e_support.stack import PROGRAMS, MakeStack
 from lab.demo.campaign import environment
 from lab.paths import REPOSITORY
@@ -100,3 +101,17 @@ async def test_idle_services_end_within_five_seconds(make_stack: MakeStack) -> N
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
         assert time.monotonic() - began_s < 5
+
+
+async def test_a_restarted_asterisk_ends_its_calls_and_dialing_goes_on(
+    make_stack: MakeStack,
+) -> None:
+    """When Asterisk dies, its call ends as asterisk_restart; the next one works by itself."""
+    contacts = "09120000105,09120000205"
+    async with make_stack(STATIC_CONTACTS=contacts, MAX_TOTAL_CALLS="1") as running:
+        await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
+        lab.kill_asterisk()
+        await lab.up()
+        results = await running.have_results(2, within_s=60)
+        assert results == ["failed:asterisk_restart", "hangup"]
+        assert running.processes["ari-gateway"].returncode is None

@@ -1,0 +1,199 @@
+"""Attempts: each is claimed once, ends once, and has one result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from salehi.calls.v1.calls_pb2 import Call, Direction, Disposition, Outcome, Result
+from salehi.intent.v1.intent_pb2 import Intent
+from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer import contacts as contact_records
+from dialer.contacts import Contact
+from dialer.do_not_call import SPOKEN, add_numbers
+from dialer.moments import timestamp_of
+from dialer.reports import queue_report
+from dialer.retries import RetryPolicy
+from dialer.tables import IS_OPEN, AttemptState, Source, attempts, contacts
+
+UNKNOWN_OUTCOME = "unknown_outcome"
+INVALID_REQUEST = "invalid_request"
+_TECHNICAL = frozenset({UNKNOWN_OUTCOME, INVALID_REQUEST})
+_REASON_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A committed attempt that may now be dialled, by nobody else.
+
+    Attributes:
+        attempt_id: UUID; becomes the channel's id at Asterisk.
+        traceparent: the trace the attempt belongs to; empty when tracing is off.
+    """
+
+    attempt_id: str
+    line: str
+    contact: Contact
+    claimed_at_ms: int
+    traceparent: str
+
+
+@dataclass(frozen=True)
+class OpenAttempt:
+    """An attempt under way."""
+
+    attempt_id: str
+    state: AttemptState
+    claimed_at_ms: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What an attempt came to.
+
+    Attributes:
+        opted_out: the person asked not to be called again.
+        report: True when the gateway never had the call, so that the dialer must report it.
+    """
+
+    result: int
+    reason: str = ""
+    disposition: int = Disposition.DISPOSITION_UNSPECIFIED
+    opted_out: bool = False
+    report: bool = False
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """Read it from an ended call; the gateway reports it itself."""
+        outcome = call.outcome
+        return cls(
+            outcome.result,
+            outcome.reason[:_REASON_LENGTH],
+            outcome.disposition,
+            opted_out=wants_no_calls(call),
+        )
+
+    @classmethod
+    def failed(cls, reason: str) -> Self:
+        """End an attempt that never became a call at the gateway."""
+        return cls(Result.RESULT_FAILED, reason, report=True)
+
+
+def wants_no_calls(call: Call) -> bool:
+    """Whether the person said on the phone that we must not call again."""
+    return any(turn.intent == Intent.INTENT_DO_NOT_CALL for turn in call.outcome.turns)
+
+
+async def mark_placed(connection: AsyncConnection, attempt_id: str, at_ms: int) -> bool:
+    """Record that the gateway has the call; True when that was news."""
+    statement = (
+        update(attempts)
+        .where(attempts.c.id == attempt_id, attempts.c.state == AttemptState.CLAIMED)
+        .values(state=AttemptState.PLACED, originated_at_ms=at_ms)
+    )
+    return (await connection.execute(statement)).rowcount == 1
+
+
+async def withdraw(connection: AsyncConnection, attempt_id: str) -> bool:
+    """Undo a claim the gateway refused: nothing was dialled, so there was no attempt."""
+    statement = (
+        delete(attempts)
+        .where(attempts.c.id == attempt_id, attempts.c.state == AttemptState.CLAIMED)
+        .returning(attempts.c.contact_id)
+    )
+    contact_id = (await connection.execute(statement)).scalar_one_or_none()
+    if contact_id is None:
+        return False
+    await contact_records.put_back(connection, contact_id)
+    return True
+
+
+async def end(
+    connection: AsyncConnection,
+    attempt_id: str,
+    ending: Ending,
+    *,
+    policy: RetryPolicy,
+    at_ms: int,
+) -> bool:
+    """End an open attempt, with all that follows from it; False when it was not open.
+
+    In the same transaction the contact is settled, a spoken opt-out goes onto the do-not-call
+    list, and a result the gateway never had is put on its way to the reporter.
+    """
+    statement = (
+        update(attempts)
+        .where(attempts.c.id == attempt_id, IS_OPEN)
+        .values(
+            state=AttemptState.ENDED,
+            originated_at_ms=func.coalesce(attempts.c.originated_at_ms, at_ms),
+            ended_at_ms=at_ms,
+            result=ending.result,
+            disposition=ending.disposition,
+            reason=ending.reason,
+        )
+        .returning(attempts.c.contact_id, attempts.c.line, attempts.c.claimed_at_ms)
+    )
+    ended = (await connection.execute(statement)).one_or_none()
+    if ended is None:
+        return False
+    row = (
+        await connection.execute(select(contacts).where(contacts.c.id == ended.contact_id))
+    ).one()
+    contact = Contact.of(row)
+    delay_s = None
+    if contact.source is Source.FILE and not ending.opted_out:
+        delay_s = policy.delay_s(ending.disposition, contact.attempts_made)
+    retry_at_ms = None if delay_s is None else at_ms + delay_s * 1000
+    await contact_records.finish(connection, contact.id, retry_at_ms)
+    if ending.opted_out:
+        await add_numbers(connection, [contact.number], SPOKEN, at_ms)
+    if ending.report:
+        request = unplaced_report(attempt_id, contact, ending, ended.claimed_at_ms, at_ms)
+        request.line = ended.line
+        await queue_report(connection, request, at_ms)
+    return True
+
+
+def unplaced_report(
+    attempt_id: str, contact: Contact, ending: Ending, began_ms: int, ended_ms: int
+) -> ReportResultRequest:
+    """Make the report of something the gateway never had.
+
+    What failed between the services is technical; a number that cannot or must not be dialled
+    is not.
+    """
+    return ReportResultRequest(
+        attempt_id=attempt_id,
+        direction=Direction.DIRECTION_OUTBOUND,
+        contact=contact.message(),
+        attempted_at=timestamp_of(began_ms),
+        ended_at=timestamp_of(ended_ms),
+        outcome=Outcome(
+            result=Result.ValueType(ending.result),
+            reason=ending.reason,
+            disposition=Disposition.ValueType(ending.disposition),
+            technical=ending.reason in _TECHNICAL,
+        ),
+    )
+
+
+async def open_attempts(connection: AsyncConnection) -> list[OpenAttempt]:
+    """Give every attempt under way, oldest first."""
+    statement = (
+        select(attempts.c.id, attempts.c.state, attempts.c.claimed_at_ms)
+        .where(IS_OPEN)
+        .order_by(attempts.c.claimed_at_ms)
+    )
+    rows = (await connection.execute(statement)).all()
+    return [OpenAttempt(row.id, AttemptState(row.state), row.claimed_at_ms) for row in rows]
+
+
+async def state_of(connection: AsyncConnection, attempt_id: str) -> AttemptState | None:
+    """Where an attempt stands; None when there is no such attempt."""
+    statement = select(attempts.c.state).where(attempts.c.id == attempt_id)
+    state = (await connection.execute(statement)).scalar_one_or_none()
+    return None if state is None else AttemptState(state)

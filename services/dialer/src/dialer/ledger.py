@@ -1,0 +1,143 @@
+"""What happened to calls, written down: the one door through which attempts change."""
+
+from __future__ import annotations
+
+import structlog
+from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition
+from servicekit.clock import Clock
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer import attempts
+from dialer.attempts import UNKNOWN_OUTCOME, Ending, OpenAttempt
+from dialer.do_not_call import SPOKEN, add_numbers
+from dialer.errors import InvalidNumber
+from dialer.metrics import ATTEMPTS, UNKNOWN_OUTCOMES
+from dialer.moments import now_ms
+from dialer.numbers import NumberPlan
+from dialer.retries import RetryPolicy
+from dialer.storage import Storage, insert_new
+from dialer.tables import AttemptState, other_calls
+from dialer.waking import Bells
+
+log = structlog.get_logger(__name__)
+
+_LINE_LENGTH = 40
+
+
+class Ledger:
+    """Writes down what became of attempts and which other calls are on our lines.
+
+    Rings `dial` when a line may have room again, and `report` when there is something to report.
+    Every method raises StoreUnavailable when the database is away; nothing is changed then.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        policy: RetryPolicy,
+        plan: NumberPlan,
+        clock: Clock,
+        bells: Bells,
+    ) -> None:
+        self._storage = storage
+        self._policy = policy
+        self._plan = plan
+        self._clock = clock
+        self._bells = bells
+
+    async def open_attempts(self) -> list[OpenAttempt]:
+        """Give every attempt under way."""
+        async with self._storage.transaction() as connection:
+            return await attempts.open_attempts(connection)
+
+    async def placed(self, attempt_id: str) -> None:
+        """Record that the gateway has the call."""
+        async with self._storage.transaction() as connection:
+            await attempts.mark_placed(connection, attempt_id, now_ms(self._clock))
+        self._bells.dial.ring()
+
+    async def withdraw(self, attempt_id: str) -> None:
+        """Undo a claim that was definitely not dialled."""
+        async with self._storage.transaction() as connection:
+            await attempts.withdraw(connection, attempt_id)
+        self._bells.dial.ring()
+
+    async def end(self, attempt_id: str, ending: Ending) -> bool:
+        """End an attempt; False when it had ended before."""
+        async with self._storage.transaction() as connection:
+            ended = await self._end(connection, attempt_id, ending)
+        if ended:
+            self._tell(attempt_id, ending)
+        return ended
+
+    async def apply(self, call: Call) -> bool:
+        """Take in what the gateway says of a call.
+
+        Give False when the call is alive though its attempt was closed: it must be ended.
+        """
+        ending = Ending.of(call) if call.state == CallState.CALL_STATE_ENDED else None
+        ended = False
+        async with self._storage.transaction() as connection:
+            state = await attempts.state_of(connection, call.attempt_id)
+            if state is None or call.direction == Direction.DIRECTION_INBOUND:
+                await self._note_other(connection, call, ending)
+            elif ending is not None:
+                ended = await self._end(connection, call.attempt_id, ending)
+            elif state is AttemptState.CLAIMED:
+                await attempts.mark_placed(connection, call.attempt_id, now_ms(self._clock))
+        if ended and ending is not None:
+            self._tell(call.attempt_id, ending)
+        if state is None and ending is not None:
+            self._bells.dial.ring()
+        return ending is not None or state is not AttemptState.ENDED
+
+    async def forget_other_calls(self, alive: set[str], listed_at_ms: int) -> None:
+        """Forget other calls that are no longer alive and began before the list was asked for."""
+        statement = delete(other_calls).where(
+            other_calls.c.id.not_in(alive), other_calls.c.started_at_ms < listed_at_ms
+        )
+        async with self._storage.transaction() as connection:
+            forgotten = (await connection.execute(statement)).rowcount
+        if forgotten:
+            self._bells.dial.ring()
+
+    async def _end(self, connection: AsyncConnection, attempt_id: str, ending: Ending) -> bool:
+        return await attempts.end(
+            connection, attempt_id, ending, policy=self._policy, at_ms=now_ms(self._clock)
+        )
+
+    async def _note_other(
+        self, connection: AsyncConnection, call: Call, ending: Ending | None
+    ) -> None:
+        number = self._stored_number(call.contact.number)
+        if ending is None:
+            row = {
+                "id": call.attempt_id,
+                "line": call.line[:_LINE_LENGTH],
+                "number": number,
+                "started_at_ms": now_ms(self._clock),
+            }
+            await insert_new(connection, other_calls, other_calls.c.id, [row])
+            return
+        await connection.execute(delete(other_calls).where(other_calls.c.id == call.attempt_id))
+        if ending.opted_out and number:
+            await add_numbers(connection, [number], SPOKEN, now_ms(self._clock))
+
+    def _stored_number(self, number: str) -> str:
+        """Give a caller's number as contacts keep it; empty when it is none."""
+        try:
+            return self._plan.identify(number)
+        except InvalidNumber:
+            return ""
+
+    def _tell(self, attempt_id: str, ending: Ending) -> None:
+        disposition = Disposition.Name(Disposition.ValueType(ending.disposition))
+        ATTEMPTS.labels(disposition.removeprefix("DISPOSITION_").lower()).inc()
+        if ending.reason == UNKNOWN_OUTCOME:
+            UNKNOWN_OUTCOMES.inc()
+        log.info("attempt ended", attempt_id=attempt_id, disposition=disposition)
+        self._bells.dial.ring()
+        if ending.report:
+            self._bells.report.ring()

@@ -1,0 +1,190 @@
+"""Fetching numbers from the panel whenever the campaign has run out of them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+from salehi.calls.v1.calls_pb2 import Disposition, Result
+from servicekit.clock import Clock
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.attempts import Ending, unplaced_report
+from dialer.contacts import Contact, NewContact, add_contacts
+from dialer.errors import InvalidNumber, PanelUnavailable, StoreUnavailable
+from dialer.identities import panel_attempt_id
+from dialer.metrics import CONTACTS_ADDED, CONTACTS_REJECTED, PANEL_ANSWERS
+from dialer.moments import now_ms
+from dialer.numbers import NumberPlan
+from dialer.panel import Batch, Blocked, Panel, PanelNumber
+from dialer.pauses import Pause, PauseKind, hold, in_force, lift
+from dialer.reports import queue_report
+from dialer.storage import Storage, insert_new
+from dialer.tables import ContactState, Source, batches, contacts
+from dialer.waking import Bells, Trouble
+
+log = structlog.get_logger(__name__)
+
+LOCK_MS = 60 * 60 * 1000
+_BASIS = "panel"
+_INVALID_NUMBER = "invalid_number"
+_MAX_NUMBER_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the panel is asked.
+
+    Attributes:
+        batch_size: numbers at once.
+        default_retry_s: seconds until it is asked again, unless it says.
+        active_lines: lines in use, for panels that want to know.
+    """
+
+    batch_size: int
+    default_retry_s: float
+    active_lines: int
+
+
+class PanelFeed:
+    """Asks the panel for a batch when `hungry` is rung, and stores it before it is dialled.
+
+    A panel that says no holds the switch until it says yes; one that does not answer, or makes no
+    sense, is asked again later.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        storage: Storage,
+        plan: NumberPlan,
+        *,
+        asking: Asking,
+        bells: Bells,
+        clock: Clock,
+    ) -> None:
+        self._panel = panel
+        self._storage = storage
+        self._plan = plan
+        self._asking = asking
+        self._bells = bells
+        self._clock = clock
+        self._trouble = Trouble("the panel gives no numbers", "the panel gives numbers again")
+        self.waiting_for = ""
+
+    async def run(self) -> None:
+        """Feed until cancelled."""
+        while True:
+            await self._bells.hungry.wait()
+            try:
+                wait_s = await self._feed()
+            except (PanelUnavailable, StoreUnavailable) as error:
+                PANEL_ANSWERS.labels("error").inc()
+                self._trouble.on(error)
+                self.waiting_for = f"panel: {error}"
+                wait_s = self._asking.default_retry_s
+            await asyncio.sleep(wait_s)
+
+    async def _feed(self) -> float:
+        """Ask once if there is need; give the seconds until the panel may be asked again."""
+        if not await self._is_needed():
+            return 0.0
+        asked_at_ms = now_ms(self._clock)  # the lock may begin while the answer is on its way
+        answer = await self._panel.next_batch(
+            self._asking.batch_size, active_lines=self._asking.active_lines
+        )
+        if isinstance(answer, Blocked):
+            return await self._block(answer)
+        accepted = await self._store(answer, asked_at_ms)
+        self._trouble.over()
+        if accepted:
+            self.waiting_for = ""
+            self._bells.dial.ring()
+            return 0.0
+        self.waiting_for = "panel: no numbers"
+        return answer.retry_after_s or self._asking.default_retry_s
+
+    async def _is_needed(self) -> bool:
+        """Say whether to ask: nobody of the panel's is due, or only the panel holds us back."""
+        async with self._storage.transaction() as connection:
+            if any(pause.kind is PauseKind.PANEL for pause in await in_force(connection)):
+                return True
+            statement = (
+                select(contacts.c.id)
+                .where(
+                    contacts.c.state == ContactState.WAITING,
+                    contacts.c.source == Source.PANEL,
+                    contacts.c.not_before_ms <= now_ms(self._clock),
+                )
+                .limit(1)
+            )
+            return (await connection.execute(statement)).first() is None
+
+    async def _block(self, blocked: Blocked) -> float:
+        PANEL_ANSWERS.labels("blocked").inc()
+        retry_s = blocked.retry_after_s or self._asking.default_retry_s
+        self._trouble.on(blocked.reason, retry_s=retry_s)
+        self.waiting_for = f"panel: {blocked.reason}"
+        pause = Pause(PauseKind.PANEL, blocked.reason, "panel", now_ms(self._clock))
+        async with self._storage.transaction() as connection:
+            await hold(connection, pause)
+        return retry_s
+
+    async def _store(self, batch: Batch, asked_at_ms: int) -> int:
+        """Store a batch whole; give how many numbers can be dialled."""
+        usable: list[NewContact] = []
+        invalid: list[PanelNumber] = []
+        for number in batch.numbers:
+            try:
+                usable.append(self._contact_of(number, batch.id, asked_at_ms))
+            except InvalidNumber:
+                invalid.append(number)
+        async with self._storage.transaction() as connection:
+            await lift(connection, [PauseKind.PANEL])
+            added = await add_contacts(connection, usable, asked_at_ms)
+            for number in invalid:
+                await self._report_invalid(connection, number, batch.id, asked_at_ms)
+            if batch.id:
+                row = {
+                    "id": f"{Source.PANEL}:{batch.id}",
+                    "received_at_ms": asked_at_ms,
+                    "accepted": len(added),
+                    "rejected": len(invalid) + batch.unusable,
+                }
+                await insert_new(connection, batches, batches.c.id, [row])
+        self._count(len(added), len(invalid), batch)
+        return len(added)
+
+    def _contact_of(self, number: PanelNumber, batch_id: str, asked_at_ms: int) -> NewContact:
+        return NewContact(
+            Source.PANEL,
+            f"{Source.PANEL}:{batch_id}:{number.id}",
+            self._plan.normalise(number.text),
+            _BASIS,
+            panel_number_id=number.id,
+            panel_batch_id=batch_id,
+            expires_at_ms=asked_at_ms + LOCK_MS,
+        )
+
+    async def _report_invalid(
+        self, connection: AsyncConnection, number: PanelNumber, batch_id: str, at_ms: int
+    ) -> None:
+        """Report a number that cannot be dialled, so that the panel does not wait for it."""
+        contact = Contact(0, Source.PANEL, number.text[:_MAX_NUMBER_LENGTH], number.id, batch_id, 0)
+        ending = Ending(
+            Result.RESULT_FAILED, _INVALID_NUMBER, Disposition.DISPOSITION_INVALID_NUMBER
+        )
+        attempt_id = panel_attempt_id(batch_id, number.id)
+        report = unplaced_report(attempt_id, contact, ending, at_ms, at_ms)
+        await queue_report(connection, report, at_ms)
+
+    def _count(self, added: int, invalid: int, batch: Batch) -> None:
+        PANEL_ANSWERS.labels("batch" if batch.numbers else "empty").inc()
+        CONTACTS_ADDED.labels(Source.PANEL).inc(added)
+        CONTACTS_REJECTED.labels(Source.PANEL).inc(invalid + batch.unusable)
+        if invalid:
+            self._bells.report.ring()
+        if batch.numbers or batch.unusable:
+            log.info("batch stored", new=added, invalid=invalid, without_id=batch.unusable)

@@ -1,0 +1,57 @@
+"""Whether the ari-gateway would take a call now."""
+
+from __future__ import annotations
+
+import structlog
+from servicekit.clock import Clock
+
+from dialer.errors import GatewayUnavailable
+from dialer.gateway import Gateway
+
+log = structlog.get_logger(__name__)
+
+_NO_ATTEMPT = "00000000-0000-0000-0000-000000000000"  # asks for no call, only for readiness
+_BELIEVED_S = 2.0
+
+
+class Readiness:
+    """Asks the gateway, believes the answer for a moment, and tells changes in the log."""
+
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self._good_until_s = float("-inf")
+        self._told: str | None = None
+
+    async def obstacle(self) -> str:
+        """Say why no call can be placed now; empty when one can."""
+        if self._clock.monotonic_s() < self._good_until_s:
+            return ""
+        try:
+            listed = await self._gateway.list_calls([_NO_ATTEMPT])
+        except GatewayUnavailable:
+            obstacle = f"waiting for ari-gateway at {self._gateway.address}"
+        else:
+            obstacle = "" if listed.ready_to_dial else _not_ready(listed.not_ready_reason)
+        if not obstacle:
+            self.confirm()
+        self._tell(obstacle)
+        return obstacle
+
+    def confirm(self) -> None:
+        """The gateway just took a call: it is ready."""
+        self._good_until_s = self._clock.monotonic_s() + _BELIEVED_S
+
+    def doubt(self) -> None:
+        """The gateway just refused or did not answer: ask before the next call."""
+        self._good_until_s = float("-inf")
+
+    def _tell(self, obstacle: str) -> None:
+        if obstacle == self._told:
+            return
+        self._told = obstacle
+        log.info(obstacle or "ari-gateway is ready to dial", address=self._gateway.address)
+
+
+def _not_ready(reason: str) -> str:
+    return f"ari-gateway is not ready: {reason or 'no reason given'}"

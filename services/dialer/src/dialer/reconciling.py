@@ -1,0 +1,103 @@
+"""Comparing open attempts with the gateway's calls: no slot leaks, none is freed early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+from servicekit.clock import Clock
+
+from dialer.attempts import UNKNOWN_OUTCOME, Ending
+from dialer.errors import GatewayUnavailable, StoreUnavailable
+from dialer.gateway import Gateway
+from dialer.ledger import Ledger
+from dialer.moments import now_ms
+from dialer.tables import AttemptState
+from dialer.waking import Bells, Trouble
+from dialer.watching import take_in
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S = 3.0
+# Longer than a request for a call may be under way, and than a gateway that comes back needs to
+# take up its calls again.
+GRACE_S = 10.0
+
+
+class Reconciler:
+    """Looks every few seconds, and when asked to, what became of every open attempt.
+
+    An attempt the gateway does not know, though it answers, all through the grace, is lost: the
+    gateway is told to end it in case it turns up, then it is closed as of unknown outcome and
+    never dialled again by itself. As long as the gateway does not answer nothing is closed.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        ledger: Ledger,
+        *,
+        bells: Bells,
+        clock: Clock,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+        self._bells = bells
+        self._clock = clock
+        self._grace_s = grace_s
+        self._missing_since_s: dict[str, float] = {}
+        self._trouble = Trouble("cannot compare attempts with calls", "attempts are compared again")
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+        await self._gateway.connected()
+        while True:
+            try:
+                await self.look()
+                self._trouble.over()
+            except (GatewayUnavailable, StoreUnavailable) as error:
+                self._trouble.on(error)
+            await self._bells.reconcile.wait(INTERVAL_S)
+
+    async def look(self) -> None:
+        """Compare once.
+
+        Raises:
+            GatewayUnavailable: no answer; nothing was concluded from that.
+            StoreUnavailable: the database is away.
+        """
+        began_ms = now_ms(self._clock)
+        # First the attempts, then the calls: what was placed by then must be known over there.
+        expected = {
+            attempt.attempt_id: attempt.state for attempt in await self._ledger.open_attempts()
+        }
+        listed = await self._gateway.list_calls()
+        alive = {call.attempt_id for call in listed.calls}
+        for call in listed.calls:
+            if expected.get(call.attempt_id) is not AttemptState.PLACED:  # that would be no news
+                await take_in(call, self._ledger, self._gateway)
+        await self._ledger.forget_other_calls(alive, began_ms)
+        await self._settle(await self._unknown_of(expected.keys() - alive))
+
+    async def _unknown_of(self, attempt_ids: set[str]) -> set[str]:
+        """Take in what is remembered of attempts that are not alive; give those nobody knows."""
+        if not attempt_ids:
+            return set()
+        remembered = await self._gateway.list_calls(sorted(attempt_ids), include_ended=True)
+        for call in remembered.calls:
+            await take_in(call, self._ledger, self._gateway)
+        return attempt_ids - {call.attempt_id for call in remembered.calls}
+
+    async def _settle(self, unknown: Iterable[str]) -> None:
+        now_s = self._clock.monotonic_s()
+        self._missing_since_s = {
+            attempt_id: self._missing_since_s.get(attempt_id, now_s) for attempt_id in unknown
+        }
+        for attempt_id, since_s in self._missing_since_s.items():
+            if now_s - since_s < self._grace_s:
+                continue
+            if await self._gateway.hang_up(attempt_id, "nobody waits for it any more"):
+                continue  # it turned up after all: the next look learns how it ends
+            if await self._ledger.end(attempt_id, Ending.failed(UNKNOWN_OUTCOME)):
+                log.warning("nobody knows what became of an attempt", attempt_id=attempt_id)

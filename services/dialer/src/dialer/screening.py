@@ -1,0 +1,125 @@
+"""Choosing the next person, and setting aside those who must not be called now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from salehi.calls.v1.calls_pb2 import Result
+from sqlalchemy import ColumnElement, Row, and_, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dialer.attempts import Ending, unplaced_report
+from dialer.contacts import Contact, drop, postpone
+from dialer.identities import panel_attempt_id
+from dialer.reports import queue_report
+from dialer.tables import (
+    IS_OPEN,
+    ContactState,
+    Queue,
+    Source,
+    attempts,
+    contacts,
+    do_not_call,
+    other_calls,
+)
+
+DO_NOT_CALL = "do_not_call"
+LOCK_RAN_OUT = "panel_lock_ran_out"
+_PAGE = 20
+_ENGAGED_MS = 30_000
+
+
+async def next_contact(
+    connection: AsyncConnection, *, now_ms: int, min_gap_ms: int
+) -> Contact | None:
+    """Give the next person who may be called now; None when nobody is due.
+
+    Whoever comes first but must not be called is dropped (do-not-call, a lock that ran out) or
+    postponed (on the phone with us, called too recently), so that no claim looks at them again
+    before that can change.
+    """
+    for queue in Queue:
+        while rows := await _first_in(connection, queue, now_ms, min_gap_ms):
+            for row in rows:
+                if await _may_be_called(connection, row, now_ms, min_gap_ms):
+                    return Contact.of(row)
+    return None
+
+
+async def next_due_ms(connection: AsyncConnection) -> int | None:
+    """When the next waiting contact may be dialled; None when none waits."""
+    dues: list[int] = []
+    for queue in Queue:
+        statement = select(func.min(contacts.c.not_before_ms)).where(
+            contacts.c.state == ContactState.WAITING, contacts.c.queue == queue
+        )
+        due_ms = (await connection.execute(statement)).scalar_one()
+        if due_ms is not None:
+            dues.append(due_ms)
+    return min(dues, default=None)
+
+
+async def _first_in(
+    connection: AsyncConnection, queue: Queue, now_ms: int, min_gap_ms: int
+) -> list[Row[Any]]:
+    """Read the head of one queue, with what is known of each person."""
+    called_ms: ColumnElement[int | None] = (
+        select(func.max(attempts.c.claimed_at_ms))
+        .where(
+            attempts.c.number == contacts.c.number,
+            attempts.c.contact_id != contacts.c.id,
+            attempts.c.claimed_at_ms > now_ms - min_gap_ms,
+        )
+        .scalar_subquery()
+    )
+    statement = (
+        select(
+            contacts,
+            exists().where(do_not_call.c.number == contacts.c.number).label("listed"),
+            exists()
+            .where(and_(attempts.c.number == contacts.c.number, IS_OPEN))
+            .label("in_attempt"),
+            exists().where(other_calls.c.number == contacts.c.number).label("in_call"),
+            called_ms.label("called_ms"),
+        )
+        .where(
+            contacts.c.state == ContactState.WAITING,
+            contacts.c.queue == queue,
+            contacts.c.not_before_ms <= now_ms,
+        )
+        .order_by(contacts.c.not_before_ms, contacts.c.id)
+        .limit(_PAGE)
+    )
+    return list((await connection.execute(statement)).all())
+
+
+async def _may_be_called(
+    connection: AsyncConnection, row: Row[Any], now_ms: int, min_gap_ms: int
+) -> bool:
+    """Say whether a person may be called now; if not, drop or postpone the contact."""
+    fields = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    contact = Contact.of(row)
+    if fields["expires_at_ms"] is not None and fields["expires_at_ms"] <= now_ms:
+        # Not reported: the panel hands the number out again by itself.
+        await drop(connection, contact.id, LOCK_RAN_OUT)
+        return False
+    if fields["listed"]:
+        await _refuse(connection, contact, now_ms)
+        return False
+    if fields["in_attempt"] or fields["in_call"]:
+        await postpone(connection, contact.id, now_ms + _ENGAGED_MS)
+        return False
+    if min_gap_ms and fields["called_ms"] is not None:
+        await postpone(connection, contact.id, fields["called_ms"] + min_gap_ms)
+        return False
+    return True
+
+
+async def _refuse(connection: AsyncConnection, contact: Contact, now_ms: int) -> None:
+    """Drop someone on the do-not-call list; the panel learns of it as of any other result."""
+    await drop(connection, contact.id, DO_NOT_CALL)
+    if contact.source is Source.PANEL:
+        ending = Ending(Result.RESULT_NOT_INTERESTED, DO_NOT_CALL)
+        attempt_id = panel_attempt_id(contact.panel_batch_id, contact.panel_number_id)
+        report = unplaced_report(attempt_id, contact, ending, now_ms, now_ms)
+        await queue_report(connection, report, now_ms)

@@ -1,0 +1,104 @@
+"""How the campaign stands, read in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+from servicekit.clock import Clock
+
+from dialer.attempt_log import count
+from dialer.claim import Rules
+from dialer.contacts import count_waiting
+from dialer.errors import StoreUnavailable
+from dialer.limits import Line, LineLoad
+from dialer.loads import read_loads
+from dialer.metrics import ATTEMPTS_OPEN, CONTACTS_WAITING, LINE_ALLOWED, LINE_USED, PAUSED
+from dialer.moments import unix_ms
+from dialer.pauses import Pause, PauseKind, in_force
+from dialer.storage import Storage
+from dialer.waking import Trouble
+
+log = structlog.get_logger(__name__)
+
+_REFRESH_S = 5.0
+
+
+@dataclass(frozen=True)
+class LineUse:
+    """One line's load against its limits."""
+
+    line: Line
+    active: int
+    last_minute: int
+    today: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the campaign stands."""
+
+    pauses: tuple[Pause, ...]
+    lines: tuple[LineUse, ...]
+    contacts_waiting: int
+    attempts_open: int
+    attempts_done: int
+
+
+class StatusReader:
+    """Reads the status, and keeps the gauges up to date."""
+
+    def __init__(self, storage: Storage, rules: Rules, clock: Clock) -> None:
+        self._storage = storage
+        self._rules = rules
+        self._clock = clock
+
+    async def read(self) -> Status:
+        """Read the status.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        async with self._storage.transaction() as connection:
+            now = self._clock.now()
+            now_ms = unix_ms(now)
+            today = self._rules.window.local_date(now).isoformat()
+            loads = await read_loads(connection, self._rules.lines, now_ms, today)
+            pauses = await in_force(connection)
+            waiting = await count_waiting(connection)
+            under_way, done = await count(connection)
+        lines = tuple(_use(line, loads[line.number], now_ms) for line in self._rules.lines)
+        return Status(tuple(pauses), lines, waiting, under_way, done)
+
+    async def run(self) -> None:
+        """Refresh the gauges until cancelled."""
+        trouble = Trouble("the status cannot be read", "the status is read again")
+        while True:
+            try:
+                _show(await self.read())
+                trouble.over()
+            except StoreUnavailable as error:
+                trouble.on(error)
+            await asyncio.sleep(_REFRESH_S)
+
+
+def _use(line: Line, load: LineLoad, now_ms: int) -> LineUse:
+    return LineUse(line, load.active, load.last_minute(now_ms), load.today)
+
+
+def _show(status: Status) -> None:
+    for use in status.lines:
+        number, limits = use.line.number, use.line.limits
+        for limit, used, allowed in (
+            ("concurrent", use.active, limits.max_concurrent),
+            ("minute", use.last_minute, limits.max_per_minute),
+            ("day", use.today, limits.max_per_day),
+        ):
+            LINE_USED.labels(number, limit).set(used)
+            LINE_ALLOWED.labels(number, limit).set(allowed)
+    held = {pause.kind for pause in status.pauses}
+    for kind in PauseKind:
+        PAUSED.labels(kind).set(kind in held)
+    CONTACTS_WAITING.set(status.contacts_waiting)
+    ATTEMPTS_OPEN.set(status.attempts_open)

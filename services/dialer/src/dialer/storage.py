@@ -1,0 +1,71 @@
+"""The database behind the dialer: transactions, and its errors in the dialer's words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Column, Table, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from dialer.errors import StoreUnavailable
+
+_CLAIMS_LOCK = 0x5A1E41  # any number no other user of the database takes
+
+
+class Storage:
+    """Gives transactions. Every one is committed whole or not at all."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction; it commits at the end of the block.
+
+        On SQLite transactions follow one another; on PostgreSQL they run side by side and lock
+        what they must.
+
+        Raises:
+            StoreUnavailable: the database is away, locked for too long, or full.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            # hide_parameters keeps values out of the exception, so the chain is safe to log.
+            if _is_passing(error):
+                raise StoreUnavailable(type(error).__name__) from error
+            raise
+        except (PoolTimeoutError, ConnectionError) as error:
+            raise StoreUnavailable(type(error).__name__) from error
+
+
+async def insert_new(
+    connection: AsyncConnection, table: Table, key: Column[Any], rows: Sequence[Mapping[str, Any]]
+) -> set[Any]:
+    """Insert the rows whose unique `key` is not there yet; give the keys that were inserted."""
+    if not rows:
+        return set()
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = make(table).values(list(rows)).on_conflict_do_nothing().returning(key)
+    return set((await connection.execute(statement)).scalars())
+
+
+async def lock_claims(connection: AsyncConnection) -> None:
+    """Let no claim run beside this transaction, in this process or another.
+
+    Claims take it, and whatever must hold for every claim from its commit on. On SQLite each
+    transaction is alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        statement = text("SELECT pg_advisory_xact_lock(:lock)")
+        await connection.execute(statement, {"lock": _CLAIMS_LOCK})
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)

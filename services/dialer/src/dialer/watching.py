@@ -1,0 +1,70 @@
+"""The stream of changes: ends attempts and frees lines the moment it happens."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from salehi.calls.v1.calls_pb2 import Call, WatchCallsResponse
+from servicekit.clock import Clock
+
+from dialer.errors import DialerError, GatewayUnavailable, StoreUnavailable
+from dialer.gateway import Gateway, Position
+from dialer.ledger import Ledger
+from dialer.moments import now_ms
+from dialer.waking import Backoff, Bells, Trouble
+
+log = structlog.get_logger(__name__)
+
+_LATE = "its attempt was closed before"
+
+
+class Watcher:
+    """Follows the gateway's stream, and takes it up again where it broke."""
+
+    def __init__(self, gateway: Gateway, ledger: Ledger, *, bells: Bells, clock: Clock) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+        self._bells = bells
+        self._clock = clock
+        self._position = Position()
+        self._patience = Backoff(clock, first_s=0.2)
+        self._trouble = Trouble("lost the stream of calls", "the stream of calls is back")
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await self._gateway.connected()
+        while True:
+            try:
+                async for message in self._gateway.watch(self._position):
+                    await self._take(message)
+                    self._patience.succeeded()
+                    self._trouble.over()
+            except (GatewayUnavailable, StoreUnavailable) as error:
+                # Without the database a change is not taken in: the position stays before it.
+                self._trouble.on(error, address=self._gateway.address)
+                self._patience.failed()
+                await asyncio.sleep(self._patience.remaining_s())
+
+    async def _take(self, message: WatchCallsResponse) -> None:
+        if message.HasField("snapshot"):
+            calls = message.snapshot.calls
+            for call in calls:
+                await take_in(call, self._ledger, self._gateway)
+            alive = {call.attempt_id for call in calls}
+            await self._ledger.forget_other_calls(alive, now_ms(self._clock))
+            self._bells.reconcile.ring()
+        elif message.HasField("changed"):
+            await take_in(message.changed, self._ledger, self._gateway)
+        self._position = Position(message.epoch, message.sequence)
+
+
+async def take_in(call: Call, ledger: Ledger, gateway: Gateway) -> None:
+    """Write down a call's news; end a call whose attempt was closed, as nobody counts it."""
+    if await ledger.apply(call):
+        return
+    log.warning("a call appeared after its attempt was closed", attempt_id=call.attempt_id)
+    try:
+        await gateway.hang_up(call.attempt_id, _LATE)
+    except DialerError as error:
+        log.warning("it could not be ended yet", attempt_id=call.attempt_id, reason=str(error))

@@ -1,0 +1,83 @@
+"""Makes different spellings of the same words equal, before any rule looks at them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from intent.meaning import Language
+
+_ZWNJ = "\u200c"
+_APOSTROPHES = "\u2018\u2019\u02bc\u0060\u00b4\uff07"
+
+# One letter, several code points: Arabic keyboards, hamza carriers and the madda are folded.
+_LETTERS = {
+    "ي": "ی",
+    "ى": "ی",
+    "ئ": "ی",
+    "ې": "ی",
+    "ك": "ک",
+    "ة": "ه",
+    "ۀ": "ه",
+    "ە": "ه",
+    "ہ": "ه",
+    "ھ": "ه",
+    "ؤ": "و",
+    "إ": "ا",
+    "أ": "ا",
+    "ٱ": "ا",
+    "آ": "ا",
+    "ء": "",
+    "ـ": "",
+}
+_DIGITS = {
+    digit: str(value)
+    for digits in ("۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩")
+    for value, digit in enumerate(digits)
+}
+# Joiners inside words vanish: the two parts are one word for the rules.
+_INVISIBLE = dict.fromkeys([_ZWNJ, "\u200d", "\u200e", "\u200f", "\u00ad", "\ufeff", "\u2060"], "")
+_FOLD = str.maketrans(_LETTERS | _DIGITS | _INVISIBLE | dict.fromkeys(_APOSTROPHES, "'"))
+
+_MARKS = re.compile(r"[\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
+_NOT_WORD = re.compile(r"[^\w']|_")
+_LONG_RUN = re.compile(r"(\w)\1{2,}")
+_DOUBLE = re.compile(r"(\w)\1+")
+_VERB_PREFIX = re.compile(r"\b(ن?می) (?=\w)")
+_PERSIAN = re.compile(r"[\u0600-\u06ff]")
+_LATIN = re.compile(r"[a-z]")
+
+
+def normalise(text: str) -> str:
+    """Returns the words of `text`, folded and separated by single blanks.
+
+    Never raises, whatever Unicode comes in.
+    """
+    folded = text.lower() if text.isascii() else _fold(text)
+    words = " ".join(_NOT_WORD.sub(" ", folded).split())
+    words = _LONG_RUN.sub(r"\1\1", words)
+    if "می " in words:
+        words = _VERB_PREFIX.sub(r"\1", words)
+    return words
+
+
+def without_doubles(word: str) -> str:
+    """Returns the word with each run of one letter written once: `yess` is `yes`."""
+    return _DOUBLE.sub(r"\1", word)
+
+
+def language_of(words: str, spoken: Language) -> Language:
+    """Returns the language whose script the words are in; `spoken` where that is not clear.
+
+    Transcribers sometimes answer in the other script ("ok", "yes" in a Persian call).
+    """
+    persian = _PERSIAN.search(words) is not None
+    latin = _LATIN.search(words) is not None
+    if persian == latin:
+        return spoken
+    return "fa" if persian else "en"
+
+
+def _fold(text: str) -> str:
+    composed = unicodedata.normalize("NFKC", text).lower().translate(_FOLD)
+    return _MARKS.sub("", composed)

@@ -1,0 +1,172 @@
+"""The embedded recogniser: pocketsphinx, a grammar of whole sentences, and a judge of the fit.
+
+A grammar alone hears one of its sentences in anything. So the audio is decoded a second time by
+a free loop over all phones, which fits any speech; how much worse the sentence fits than free
+speech, word by word, tells whether it was said at all. Blocking; runs in a worker process.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pocketsphinx
+
+from speech.audio import Recording
+from speech.stt.conditioning import condition
+from speech.stt.grammar import build_automaton, load_sentences
+
+_GRAMMAR = "replies"
+_PHONES = "phones"
+_NO_SPEECH = {"SIL", "+NSN+", "+SPN+"}
+_SILENCES = {"<s>", "</s>", "<sil>", "[NOISE]", "[SPEECH]"}
+_PHONE_SCORE_SCALE = 1024  # the phone loop gives its scores shifted right by 10 bits
+_NO_SCORE = -745.0  # the logarithm below which a double is 0
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of the decoded sentence.
+
+    Attributes:
+        word: the word, or a silence.
+        frames: its length in hundredths of a second.
+        excess: log-likelihood per frame above the phone loop's; 0 is a perfect fit.
+        speech_frames: frames of it the phone loop takes for speech.
+    """
+
+    word: str
+    frames: int
+    excess: float
+    speech_frames: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a sentence explains the audio.
+
+    Attributes:
+        mean: excess over all words, per frame.
+        worst: excess of the worst word.
+        unexplained: speech the sentence leaves out, as a share of the sentence's length.
+        silence: excess of the worst silence; low when speech was passed over as silence.
+    """
+
+    mean: float
+    worst: float
+    unexplained: float
+    silence: float
+
+    @property
+    def score(self) -> float:
+        """Above 0: accepted. Weights fitted on synthetic replies and foreign sentences."""
+        return (
+            _BIAS
+            + _MEAN * self.mean
+            + _WORST * self.worst
+            + _UNEXPLAINED * self.unexplained
+            + _SILENCE * self.silence
+        )
+
+
+_BIAS, _MEAN, _WORST, _UNEXPLAINED, _SILENCE = 6.0, 1.0, 0.3, -2.0, 0.3
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the recogniser makes of a recording.
+
+    Attributes:
+        text: the best whole sentence; empty when none fits at all. Personal data.
+        fit: how well it fits; None without a sentence.
+    """
+
+    text: str
+    fit: Fit | None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the sentence was really said, as far as can be told."""
+        return self.fit is not None and self.fit.score > 0
+
+
+class Recogniser:
+    """Recognises the sentences of one language's grammar. Not reentrant."""
+
+    def __init__(self, language: str = "en") -> None:
+        pocketsphinx.set_loglevel("FATAL")
+        self._sentences = load_sentences(language)
+        automaton = build_automaton(self._sentences)
+        # compallsen: both decodings score all senones, or their scores would not compare.
+        self._decoder = pocketsphinx.Decoder(lm=None, samprate=16000, compallsen=True, wip=1.0)
+        grammar = self._decoder.create_fsg(
+            _GRAMMAR, automaton.start, automaton.final, list(automaton.arcs)
+        )
+        self._decoder.add_fsg(_GRAMMAR, grammar)
+        self._decoder.add_allphone_file(_PHONES, None)
+
+    def hear(self, recording: Recording) -> Heard:
+        """Recognise one recording; takes about a tenth of its length."""
+        pcm = condition(recording)
+        text = self._decode(_GRAMMAR, pcm)
+        if tuple(text.split()) not in self._sentences:
+            return Heard("", None)
+        words = self._segments(1)
+        self._decode(_PHONES, pcm)
+        phones = self._segments(_PHONE_SCORE_SCALE)
+        return Heard(text, judge(_spans(words, phones)))
+
+    def _decode(self, search: str, pcm: bytes) -> str:
+        self._decoder.activate_search(search)
+        self._decoder.start_utt()
+        self._decoder.process_raw(pcm, full_utt=True)
+        self._decoder.end_utt()
+        found = self._decoder.hyp()
+        return found.hypstr if found else ""
+
+    def _segments(self, scale: int) -> list[tuple[str, range, float]]:
+        return [
+            (
+                part.word,
+                range(part.start_frame, part.end_frame + 1),
+                scale * (math.log(part.ascore) if part.ascore > 0 else _NO_SCORE),
+            )
+            for part in self._decoder.seg() or ()
+        ]
+
+
+def _spans(
+    words: list[tuple[str, range, float]], phones: list[tuple[str, range, float]]
+) -> list[Span]:
+    """Lay the sentence over the phone loop, frame by frame."""
+    free_score: dict[int, float] = {}
+    free_speech: set[int] = set()
+    for phone, frames, score in phones:
+        free_score.update(dict.fromkeys(frames, score / len(frames)))
+        if phone not in _NO_SPEECH:
+            free_speech.update(frames)
+    return [
+        Span(
+            word,
+            len(frames),
+            (score - sum(free_score.get(frame, 0.0) for frame in frames)) / len(frames),
+            len(free_speech.intersection(frames)),
+        )
+        for word, frames, score in words
+        if word not in {"<s>", "</s>"}
+    ]
+
+
+def judge(spans: list[Span]) -> Fit | None:
+    """Sum up how well a sentence fits; None when it has no words."""
+    words = [span for span in spans if span.word not in _SILENCES]
+    silences = [span for span in spans if span.word in _SILENCES]
+    if not words:
+        return None
+    length = sum(span.frames for span in words)
+    return Fit(
+        mean=sum(span.frames * span.excess for span in words) / length,
+        worst=min(span.excess for span in words),
+        unexplained=sum(span.speech_frames for span in silences) / length,
+        silence=min((span.excess for span in silences), default=0.0),
+    )

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from intent.errors import TextTooLongError
+from intent.meaning import MAX_TEXT_CHARS, Language, Meaning
+from intent.rules import classify
+
+DATA = Path(__file__).parent / "data"
+LANGUAGES: tuple[Language, ...] = ("fa", "en")
+
+
+def _rows(name: str) -> list[tuple[Language, str, Meaning]]:
+    with (DATA / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            ("fa" if row["language"] == "fa" else "en", row["text"], Meaning(row["intent"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def _wrong(rows: list[tuple[Language, str, Meaning]]) -> list[str]:
+    return [
+        f"{text!r}: {got.value}, not {wanted.value}"
+        for language, text, wanted in rows
+        if (got := classify(text, language).meaning) is not wanted
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows_at_least", "share"),
+    [("dev", 72, 0.98), ("tuning", 2000, 0.99), ("held_out", 200, 0.96)],
+)
+def test_share_of_replies_understood(name: str, rows_at_least: int, share: float) -> None:
+    """The rules alone understand the agreed share of each set of sentences."""
+    rows = _rows(name)
+    assert len(rows) >= rows_at_least
+    wrong = _wrong(rows)
+    assert len(wrong) <= (1 - share) * len(rows), "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ["dev", "tuning", "held_out"])
+def test_an_opt_out_is_never_taken_for_yes(name: str) -> None:
+    """No sentence that asks never to be called again, or refuses, counts as a yes."""
+    refused = (Meaning.DO_NOT_CALL, Meaning.NO)
+    taken = [
+        text
+        for language, text, wanted in _rows(name)
+        if wanted in refused and classify(text, language).meaning is Meaning.YES
+    ]
+    assert taken == []
+
+
+def test_a_yes_before_an_opt_out_changes_nothing() -> None:
+    """Every opt-out stays one when a yes, a no or a hesitation is said before or after it."""
+    around: dict[Language, tuple[str, ...]] = {
+        "fa": ("بله", "نه", "اممم", "ممنون", "سلام"),
+        "en": ("yes", "no", "um", "thanks", "hello"),
+    }
+    turned = [
+        said
+        for name in ("dev", "held_out")
+        for language, text, wanted in _rows(name)
+        if wanted is Meaning.DO_NOT_CALL
+        for word in around[language]
+        for said in (f"{word} {text}", f"{text} {word}")
+        if classify(said, language).meaning is not Meaning.DO_NOT_CALL
+    ]
+    assert turned == []
+
+
+def test_the_question_wins_over_a_leading_yes_or_no() -> None:
+    """Where the number came from is answered first, whatever was said before the question."""
+    turned = [
+        said
+        for language, text, wanted in _rows("dev")
+        if wanted is Meaning.NUMBER_QUESTION
+        for word in (("بله", "نه", "باشه ولی") if language == "fa" else ("yes", "no", "okay but"))
+        if classify(said := f"{word} {text}", language).meaning is not wanted
+    ]
+    assert turned == []
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "wanted"),
+    [
+        ("fa", "نهار خوردم", Meaning.UNKNOWN),
+        ("fa", "نهصد تومن", Meaning.UNKNOWN),
+        ("fa", "صبح به خیر", Meaning.UNKNOWN),
+        ("fa", "صبح بخیر", Meaning.UNKNOWN),
+        ("en", "the northern novel is notable", Meaning.UNKNOWN),
+        ("en", "yesterday", Meaning.UNKNOWN),
+        ("fa", "چرا که نه", Meaning.YES),
+        ("fa", "بدم نمیاد", Meaning.YES),
+        ("fa", "نه اتفاقا خوبه", Meaning.YES),
+        ("fa", "نه بابا", Meaning.NO),
+        ("en", "no problem go ahead", Meaning.YES),
+        ("en", "I wouldn't say no", Meaning.YES),
+        ("en", "yes but I don't have time", Meaning.NO),
+        ("en", "yes no", Meaning.UNKNOWN),
+        ("fa", "بله نه", Meaning.UNKNOWN),
+        ("fa", "بله شما", Meaning.UNKNOWN),
+        ("en", "yes who is this", Meaning.UNKNOWN),
+        ("fa", "yes", Meaning.YES),
+        ("en", "بله", Meaning.YES),
+        ("fa", "شماره منو حذف نکنید", Meaning.UNKNOWN),
+    ],
+)
+def test_structure_decides_not_single_letters(
+    language: Language, text: str, wanted: Meaning
+) -> None:
+    """Word boundaries, double negation, mixed signals and the other script are read rightly."""
+    assert classify(text, language).meaning is wanted
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("نمی‌خواهم", "نمي خواهم"),
+        ("علاقه‌ای ندارم", "علاقه اي ندارم"),
+        ("شماره‌ی منو از کجا آوردید", "شماره ي منو از كجا اوردید؟"),
+        ("بَلِه", "بلهههه"),
+        ("آره", "اره!"),
+        ("I don't want it", "i do not want it."),
+        ("I’m not interested", "Im not interested"),
+    ],
+)
+def test_spelling_does_not_matter(one: str, other: str) -> None:
+    """Arabic letters, joiners, diacritics, long letters and contractions give the same decision."""
+    assert classify(one, "fa") == classify(other, "fa")
+    assert classify(one, "fa").meaning is not Meaning.UNKNOWN
+
+
+def test_evidence_names_the_rule_and_not_the_words() -> None:
+    """The evidence is a rule's name; an unclear reply is less sure than a clear one."""
+    clear = classify("not interested", "en")
+    assert clear.evidence == "en.no.not_so"
+    assert classify("", "fa").evidence == "fa.nothing_said"
+    assert clear.confidence > 0.9 > 0.65 > classify("yes no", "en").confidence
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=MAX_TEXT_CHARS), st.sampled_from(LANGUAGES))
+def test_any_text_is_decided(text: str, language: Language) -> None:
+    """No Unicode text up to the limit raises, and each decision is a valid one."""
+    verdict = classify(text, language)
+    assert verdict.meaning in Meaning
+    assert 0.0 <= verdict.confidence <= 1.0
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "نه",
+                "بله",
+                "شماره",
+                "زنگ",
+                "نزنید",
+                "کجا",
+                "منو",
+                "not",
+                "call",
+                "who",
+                "number",
+                "yes",
+                "stop",
+            ]
+        )
+    ),
+    st.sampled_from(LANGUAGES),
+)
+def test_a_bare_opt_out_survives_any_company(words: list[str], language: Language) -> None:
+    """However other words are strewn before it, a sentence that ends in an opt-out is not a yes."""
+    ending = "دیگه زنگ نزنید" if language == "fa" else "do not call me again"
+    assert classify(" ".join([*words[:8], ending]), language).meaning is not Meaning.YES
+
+
+def test_longest_text_is_accepted_and_one_more_refused() -> None:
+    """4,096 characters are decided, 4,097 refused."""
+    assert classify("ن" * MAX_TEXT_CHARS, "fa").meaning is Meaning.UNKNOWN
+    with pytest.raises(TextTooLongError, match="4096"):
+        classify("ن" * (MAX_TEXT_CHARS + 1), "fa")
+
+
+def test_a_megabyte_is_refused_within_5_ms() -> None:
+    """A text of 1 MB costs less than 5 ms."""
+    text = "نه " * 350_000
+    began_s = time.perf_counter()
+    with pytest.raises(TextTooLongError):
+        classify(text, "fa")
+    assert time.perf_counter() - began_s < 0.005
+
+
+@pytest.mark.parametrize(
+    "text", ["who number gave " * 256, "چرا شماره کجا " * 256, "not " * 1024, "ااااا " * 600]
+)
+def test_hostile_repetition_stays_cheap(text: str) -> None:
+    """The longest texts made of the rules' own words are decided within 100 ms."""
+    began_s = time.perf_counter()
+    classify(text[:MAX_TEXT_CHARS], "fa")
+    assert time.perf_counter() - began_s < 0.1
+
+
+def test_twenty_thousand_replies_per_second() -> None:
+    """One core decides at least 20,000 ordinary replies per second."""
+    rows = _rows("tuning")
+    best = 0.0
+    for _ in range(5):
+        began_s = time.perf_counter()
+        for language, text, _ in rows:
+            classify(text, language)
+        best = max(best, len(rows) / (time.perf_counter() - began_s))
+    assert best >= 20_000
