@@ -11,7 +11,6 @@ from salehi.reporter.v1 import reporter_pb2
 
 from lab.demo.cast import Contact
 
-
 SHORTEST_TALK_S = 2.0
 """The lab's operators stay for four seconds; less means that the two never heard each other."""
 

@@ -25,7 +25,7 @@ _STATES = {
     calls_pb2.CALL_STATE_CONNECTED: "talks to operator",
     calls_pb2.CALL_STATE_ENDED: "ended",
 }
-_WIDTH_WITHOUT_TERMINAL = 110
+_WIDTH_WITHOUT_TERMINAL = 140
 
 
 class View:
@@ -51,7 +51,7 @@ class View:
 
     def say(self, text: str) -> None:
         """Say one thing."""
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def show(self, progress: Progress) -> None:
         """Show how the campaign stands."""
@@ -65,7 +65,7 @@ class View:
 
     def _line(self, progress: Progress) -> str:
         lines = "  ".join(
-            f"line …{line.line[-4:]}: {line.active}/{line.max_concurrent} now,"
+            f"line …{line.line[-4:]}: {line.active}/{line.max_concurrent} calls,"
             f" {line.last_minute}/{line.max_per_minute} a minute"
             for line in progress.status.lines
         )
@@ -98,7 +98,9 @@ class View:
 
     def conclude(self, rows: Sequence[Row]) -> None:
         """Show the final table."""
-        table = Table("contact", "who", "heard", "intent", "result", "", title="What came of it")
+        table = Table(title="What came of it")
+        for heading in ("contact", "who", "heard", "intent", "result", ""):
+            table.add_column(heading, overflow="fold")
         for row in rows:
             table.add_row(
                 mask_number(row.contact.number),

@@ -55,14 +55,15 @@ _WEIGHT = {
     Signal.QUESTION: 2.0,
     Signal.UNSURE: 2.0,
     Signal.DOUBT: 1.0,
+    Signal.NEUTRAL: 0.5,
 }
 _FOR = {
     Meaning.NO: {Signal.REFUSAL, Signal.NO},
     Meaning.YES: {Signal.WISH, Signal.YES, Signal.PRAISE},
-    Meaning.UNKNOWN: {Signal.QUESTION, Signal.UNSURE},
+    Meaning.UNKNOWN: {Signal.QUESTION, Signal.UNSURE, Signal.NEUTRAL},
 }
 _UNEXPLAINED_WORD = 0.3
-_KNOWN_WORD = 0.5
+_IDLE_WORD = 0.15
 _DOUBT_ALWAYS = 0.1
 _CONFIDENCE_AT_ONCE = 0.97
 
@@ -140,12 +141,13 @@ class RuleBook:
         meaning = _decide(signals, unexplained)
         backing = _FOR[meaning]
         share_for = sum(_WEIGHT[sig] * n for sig, n in signals.items() if sig in backing)
-        share_against = sum(
-            _WEIGHT.get(sig, 0.0) * n for sig, n in signals.items() if sig not in backing
-        )
+        against = signals.keys() - backing - {Signal.NEUTRAL}
+        share_against = sum(_WEIGHT[sig] * signals[sig] for sig in against)
         share_against += _UNEXPLAINED_WORD * unexplained + _DOUBT_ALWAYS
         if meaning is Meaning.UNKNOWN:
-            share_for += _KNOWN_WORD * (len(left) - unexplained)
+            # Words that are known and yet led to nothing are no evidence that nothing was said.
+            idle = len(left) - unexplained - left.count(CONSUMED)
+            share_against += _IDLE_WORD * idle
         name = next((evidence[sig] for sig in Signal if sig in backing & signals.keys()), None)
         return Verdict(
             meaning,

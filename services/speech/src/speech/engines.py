@@ -63,8 +63,9 @@ def build_stt(settings: SpeechSettings, http: httpx.AsyncClient) -> SttParts:
     embedded = EmbeddedStt(workers)
     if settings.call_language not in embedded.languages:
         log.warning(
-            f"replies in CALL_LANGUAGE={settings.call_language} cannot be transcribed: the "
-            "embedded engine knows English only, set VIRA_STT_TOKEN"
+            "replies cannot be transcribed: the embedded engine knows English only, "
+            "set VIRA_STT_TOKEN or CALL_LANGUAGE=en",
+            call_language=settings.call_language,
         )
     places = Capacity("stt", min(settings.max_parallel_stt, settings.stt_workers))
     guard = Guard(embedded.name, places, patience, STT_SECONDS)

@@ -3,6 +3,7 @@
 Adapters translate once; the gRPC face maps each kind to one status. Texts never hold what was said.
 """
 
+# ruff: noqa: N818 - an error is named for what happened
 from __future__ import annotations
 
 

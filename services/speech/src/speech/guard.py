@@ -58,9 +58,7 @@ class Guard:
         """
         self._capacity.expect_place(budget_s)
 
-    async def ask(
-        self, request: Callable[[float], Awaitable[AnswerT]], budget_s: float
-    ) -> AnswerT:
+    async def ask(self, request: Callable[[float], Awaitable[AnswerT]], budget_s: float) -> AnswerT:
         """Send a request; it is given the seconds it may take and awaited no longer.
 
         Raises:

@@ -40,5 +40,7 @@ WORKER_DEATHS = Counter(
 )
 TTS_CACHE = Counter("salehi_tts_cache_total", "Texts asked for: hit or miss", ["outcome"])
 PROMPT_SYNCS = Counter(
-    "salehi_prompt_syncs_total", "Times the prompts were brought to Asterisk: done, failed", ["outcome"]
+    "salehi_prompt_syncs_total",
+    "Tries to bring the prompts to Asterisk: done, failed",
+    ["outcome"],
 )

@@ -105,8 +105,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
         )
 
     def _budget_s(self, context: Context) -> float:
-        left_s = context.time_remaining()
-        return self._longest_s if left_s is None else left_s - _ANSWER_MARGIN_S
+        return min(context.time_remaining() - _ANSWER_MARGIN_S, self._longest_s)
 
 
 @asynccontextmanager
@@ -133,7 +132,7 @@ def _text(text: str) -> str:
     return text
 
 
-def _rate_hz(form: int) -> int:
+def _rate_hz(form: speech_pb2.AudioFormat.ValueType) -> int:
     if form not in _RATES_HZ:
         raise errors.BadRequest("format is unknown: AUDIO_FORMAT_WAV_8K or _16K is wanted")
     return _RATES_HZ[form]

@@ -20,7 +20,7 @@ _PENDING = {"pending", "processing", "queued"}
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.3, 2.0
 
 
-class ViraRejected(ProviderError):
+class ViraRejected(ProviderError):  # noqa: N818 - named for what happened
     """Vira does not take this input (400).
 
     Attributes:
@@ -97,15 +97,15 @@ class ViraClient:
         return _parsed(text)
 
     def _check(self, status: int, body: str) -> None:
-        if status == 402 or status == 403 or any(word in body for word in _NO_CREDIT_WORDS):
+        if status in {402, 403} or any(word in body for word in _NO_CREDIT_WORDS):
             raise ProviderRefused("Vira has no credit left: top up the account")
         if status == 401:
             raise ProviderRefused(f"Vira does not accept the token: check {self._account.setting}")
         if status == 400:
             raise ViraRejected(f"Vira rejected the input{_failed_fields(body)}", body)
-        if status in (408, 429) or status >= 500:
+        if status in {408, 429} or status >= 500:
             raise ProviderUnavailable(f"Vira answered HTTP {status}", retryable=True)
-        if status not in (200, 201):
+        if status not in {200, 201}:
             raise ProviderUnavailable(f"Vira answered HTTP {status}")
 
 

@@ -44,12 +44,14 @@ def load_prompts(file: Path, language: str) -> list[Prompt]:
     ]
 
 
-def _texts(file: Path, language: str) -> dict[str, Any]:
+def _texts(file: Path, language: str) -> dict[object, Any]:
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         first = str(error).partition("\n")[0]
-        raise StartupError(f"PROMPTS_FILE={file} cannot be read ({first}): mend the file") from error
+        raise StartupError(
+            f"PROMPTS_FILE={file} cannot be read ({first}): mend the file"
+        ) from error
     texts = document.get(language) if isinstance(document, dict) else None
     if not isinstance(texts, dict):
         raise StartupError(
@@ -59,7 +61,7 @@ def _texts(file: Path, language: str) -> dict[str, Any]:
     return texts
 
 
-def _text(texts: dict[str, Any], name: str, language: str, file: Path) -> str:
+def _text(texts: dict[object, Any], name: str, language: str, file: Path) -> str:
     text = texts.get(name)
     # YAML reads an unquoted key `yes` as the truth value, which nobody who writes it expects.
     if name == "yes" and text is None:

@@ -18,7 +18,7 @@ _FORM = 1  # raised when the way prompts are made changes
 _CONVERT_TIMEOUT_S = 60.0
 
 
-class PromptUnmakeable(Exception):
+class PromptUnmakeable(Exception):  # noqa: N818 - named for what happened
     """A prompt cannot be made; the message names it and says what to do."""
 
 

@@ -18,7 +18,7 @@ from speech.tts.base import Synthesizer
 log = structlog.get_logger(__name__)
 
 
-class SyncFailed(Exception):
+class SyncFailed(Exception):  # noqa: N818 - named for what happened
     """The prompts are not all there; the message names directory or prompt and says what to do."""
 
 
@@ -59,7 +59,10 @@ class PromptSync:
             except SyncFailed as error:
                 PROMPT_SYNCS.labels("failed").inc()
                 if str(error) != told:
-                    log.error("prompts are not ready", reason=str(error), retry_s=self._retry_s)
+                    # One line for the user; the next try is the way on, not a traceback.
+                    log.error(  # noqa: TRY400
+                        "prompts are not ready", reason=str(error), retry_s=self._retry_s
+                    )
                 told = str(error)
             else:
                 PROMPT_SYNCS.labels("done").inc()

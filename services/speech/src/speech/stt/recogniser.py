@@ -21,6 +21,20 @@ _PHONES = "phones"
 _NO_SPEECH = {"SIL", "+NSN+", "+SPN+"}
 _SILENCES = {"<s>", "</s>", "<sil>", "[NOISE]", "[SPEECH]"}
 _PHONE_SCORE_SCALE = 1024  # the phone loop gives its scores shifted right by 10 bits
+_OPTIONS = {
+    "lm": None,
+    "samprate": 16000,
+    "loglevel": "FATAL",
+    "wip": 1.0,
+    # Both decodings score all senones, or their scores would not compare.
+    "compallsen": True,
+    # The search for a best path through the lattice forgets which sentences are complete: with it
+    # 88 % of the replies are recognised, without 97 %.
+    "bestpath": False,
+    "beam": 1e-60,
+    "pbeam": 1e-60,
+    "wbeam": 1e-40,
+}
 _NO_SCORE = -745.0  # the logarithm below which a double is 0
 
 
@@ -94,11 +108,9 @@ class Recogniser:
     """Recognises the sentences of one language's grammar. Not reentrant."""
 
     def __init__(self, language: str = "en") -> None:
-        pocketsphinx.set_loglevel("FATAL")
         self._sentences = load_sentences(language)
         automaton = build_automaton(self._sentences)
-        # compallsen: both decodings score all senones, or their scores would not compare.
-        self._decoder = pocketsphinx.Decoder(lm=None, samprate=16000, compallsen=True, wip=1.0)
+        self._decoder = pocketsphinx.Decoder(**_OPTIONS)
         grammar = self._decoder.create_fsg(
             _GRAMMAR, automaton.start, automaton.final, list(automaton.arcs)
         )

@@ -31,7 +31,7 @@ _HUNG_S = 30.0
 which costs less than starting it anew."""
 
 
-class WorkerDied(Exception):
+class WorkerDied(Exception):  # noqa: N818 - named for what happened
     """A worker process ended, hung or answered nonsense."""
 
 
