@@ -10,8 +10,6 @@ import httpx
 import pytest
 from e2e_support import lab
 from e2e_support.stack import MakeStack, Stack, eventually, stack
-from lab.demo.campaign import prepare, sync_prompts
-from lab.demo.cast import SETTINGS
 from lab.paths import REPOSITORY, LabPaths
 
 from lab import asterisk_config
@@ -34,10 +32,6 @@ def lab_paths() -> LabPaths:
 async def lab_env(lab_paths: LabPaths) -> AsyncIterator[Path]:
     """Give the settings of a running lab with its prompts; check that the test leaves no call."""
     await lab.up()
-    prompts = lab_paths.sound_dir / "en"
-    if not all((prompts / f"{name}.wav").is_file() for name in ("hello", "onhold")):
-        await sync_prompts(prepare(lab_paths, SETTINGS))
-        await lab.up()
     yield lab_paths.env_file
     await _nothing_left(lab_paths)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from e2e_support import lab
 from e2e_support.stack import MakeStack, eventually
 from lab.fakes.llm import FakeLlm
 from lab.fakes.panel import FakePanel
@@ -17,6 +18,7 @@ UNCLEAR = "والا نمی‌دونم چی بگم، حالا یه نفر توض�
 async def test_a_panel_campaign_reports_each_number_once(make_stack: MakeStack) -> None:
     """Numbers of the panel are dialled, understood by Vira and the LLM, and reported once each."""
     panel, vira, llm = FakePanel(), FakeVira(), FakeLlm()
+    await lab.up("fa")
     async with AsyncExitStack() as fakes:
         panel_url, vira_url, llm_url = [
             await fakes.enter_async_context(serving(fake)) for fake in (panel, vira, llm)

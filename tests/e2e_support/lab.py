@@ -8,18 +8,36 @@ import signal
 import subprocess
 import sys
 
-from lab.paths import REPOSITORY
+from lab.demo.campaign import prepare, sync_prompts
+from lab.demo.cast import SETTINGS
+from lab.paths import REPOSITORY, LabPaths
 
 from lab import control, processes
 
+PROMPTS = ("hello", "goodby", "yes", "number", "onhold")
 
-async def up() -> None:
-    """Start what is not running of the lab."""
+
+async def up(language: str = "en") -> None:
+    """Start what is not running; the people wait as long as the prompts of a language are.
+
+    Prompts that are not there are rendered first, as a user does it.
+    """
+    await _start(language)
+    paths = LabPaths(REPOSITORY / ".lab")
+    folder = paths.sound_dir / language
+    if not all((folder / f"{name}.wav").is_file() for name in PROMPTS):
+        await sync_prompts(prepare(paths, {**SETTINGS, "CALL_LANGUAGE": language}))
+        await _start(language)
+
+
+async def _start(language: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "lab",
         "up",
+        "--language",
+        language,
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
