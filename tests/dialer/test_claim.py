@@ -38,7 +38,7 @@ BUSY = Ending(Result.RESULT_MISSED, "busy", Disposition.DISPOSITION_BUSY)
 async def test_a_claim_writes_the_attempt_before_anybody_is_asked(
     storage: Storage, clock: HandClock
 ) -> None:
-    """After a claim the attempt, its line and its local day are on record, and the contact is taken."""
+    """After a claim the attempt, its line and local day are on record, and the contact is taken."""
     await add(storage, [static_contact(1)], clock)
     claim = await claimed(Claimer(storage, rules(), clock))
     [attempt] = await rows_of(storage, attempts)
@@ -116,7 +116,7 @@ async def test_concurrency_counts_inbound_calls_and_frees_at_the_end(
 
 
 async def test_sixty_seconds_slide(storage: Storage, clock: HandClock) -> None:
-    """The third call of a line with two a minute leaves when the first is a minute old, not before."""
+    """With two a minute, the third call leaves when the first is a minute old, not before."""
     await add(storage, [static_contact(index) for index in range(3)], clock)
     claimer = Claimer(storage, rules(Line("1001", LineLimits(9, 2, 100))), clock)
     first = clock.now()
@@ -125,7 +125,7 @@ async def test_sixty_seconds_slide(storage: Storage, clock: HandClock) -> None:
         clock.advance(wait_s)
     full = await refused(claimer)
     leaves = first + timedelta(seconds=60, milliseconds=ORIGINATE_MARGIN_MS)
-    assert (full.limits, full.until_ms) == ({Limit.MINUTE}, unix_ms(leaves))
+    assert (full.limits, full.until_ms) == (frozenset({Limit.MINUTE}), unix_ms(leaves))
     clock.jump(leaves - timedelta(milliseconds=1))
     await refused(claimer)
     clock.jump(leaves)
@@ -142,7 +142,7 @@ async def test_the_day_is_the_local_day_of_the_claim(storage: Storage, clock: Ha
     await place(storage, claim, clock)
     clock.advance(1.5)
     full = await refused(claimer)
-    assert (full.limits, full.until_ms) == ({Limit.DAY}, unix_ms(midnight))
+    assert (full.limits, full.until_ms) == (frozenset({Limit.DAY}), unix_ms(midnight))
     clock.jump(midnight)
     await claimed(claimer)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 
 from dialer.limits import (
@@ -94,8 +95,8 @@ def test_no_window_of_a_minute_ever_holds_more_than_allowed(
     # On the trunk each call may appear up to the margin later than it was acknowledged.
     for first, over in zip(originated, originated[per_minute:], strict=False):
         assert over - (first + ORIGINATE_MARGIN_MS) >= MINUTE_MS
-    for one, following in zip(originated, originated[1:], strict=False):
-        assert following - (one + ORIGINATE_MARGIN_MS) >= spacing_ms
+    for one, following in itertools.pairwise(originated):
+        assert not spacing_ms or following - (one + ORIGINATE_MARGIN_MS) >= spacing_ms
 
 
 @given(

@@ -32,7 +32,7 @@ def test_every_common_form_is_one_number(written: str) -> None:
     ["", "x", "0912000010", "091200001011", "02188888888", "110", "+14155550100", "1" * 4000],
 )
 def test_what_is_no_mobile_number_of_the_region_is_refused(written: str) -> None:
-    """Short, long, landline, foreign and empty texts are refused, with words that hold no digits."""
+    """Short, long, landline, foreign and empty texts are refused, in words without digits."""
     with pytest.raises(InvalidNumber) as refused:
         PLAN.normalise(written)
     assert not any(character.isdigit() for character in str(refused.value))

@@ -36,7 +36,7 @@ def test_the_window_includes_its_opening_and_excludes_its_closing(
 )  # fmt: skip
 def test_nonsense_is_refused(text: str) -> None:
     """A window that cannot be understood, is empty or runs over midnight is no window."""
-    with pytest.raises(ValueError, match="HH:MM|open"):
+    with pytest.raises(ValueError, match=r"HH:MM|open"):
         CallWindow.parse(text, TEHRAN)
 
 

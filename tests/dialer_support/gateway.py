@@ -92,7 +92,7 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
         return calls_pb2.HangUpResponse()
 
     async def ListCalls(  # noqa: N802 - the contract's name
-        self, request: calls_pb2.ListCallsRequest, context: Context
+        self, request: calls_pb2.ListCallsRequest, _context: Context
     ) -> calls_pb2.ListCallsResponse:
         """List calls."""
         self.listed += 1
@@ -108,7 +108,7 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
         )
 
     async def WatchCalls(  # noqa: N802 - the contract's name
-        self, request: calls_pb2.WatchCallsRequest, context: Context
+        self, request: calls_pb2.WatchCallsRequest, _context: Context
     ) -> AsyncIterator[calls_pb2.WatchCallsResponse]:
         """Stream changes, after a snapshot unless this epoch is resumed."""
         self.watches.append((request.epoch, request.after_sequence))

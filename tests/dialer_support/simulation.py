@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -146,7 +147,7 @@ class Simulation:
             left = sorted(self.left_ms[line.number])
             for first, over in zip(left, left[line.limits.max_per_minute :], strict=False):
                 assert over - first >= 60_000, "too many in 60 seconds"
-            for one, following in zip(left, left[1:], strict=False):
+            for one, following in itertools.pairwise(left):
                 assert following - one >= SPACING_MS, "too close together"
 
     async def _check_records(self) -> None:

@@ -30,7 +30,11 @@ def report_of(
         attempt_id=attempt_id or str(uuid.uuid4()),
         direction=direction,
         contact=calls_pb2.Contact(
-            source=source, number=number, panel_number_id=number_id, panel_batch_id="b1"
+            source=source,
+            number=number,
+            panel_number_id=number_id,
+            panel_batch_id="b1",
+            national_number=number.replace("+98", "0", 1),
         ),
         line="1001",
         outcome=calls_pb2.Outcome(

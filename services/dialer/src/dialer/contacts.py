@@ -10,6 +10,7 @@ from salehi.calls.v1 import calls_pb2
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.numbers import national
 from dialer.storage import insert_new
 from dialer.tables import ContactState, Queue, Source, contacts
 
@@ -69,6 +70,7 @@ class Contact:
             number=self.number,
             panel_number_id=self.panel_number_id,
             panel_batch_id=self.panel_batch_id,
+            national_number=national(self.number),
         )
 
 

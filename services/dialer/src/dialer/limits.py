@@ -88,7 +88,7 @@ class Pace:
     """What holds for all lines.
 
     Attributes:
-        spacing_ms: least time between two originates on one line.
+        spacing_ms: least time between two originates on one line; 0 for none.
         max_total: calls at once over all lines; None for no cap.
     """
 
@@ -126,9 +126,9 @@ def hold_on(line: Line, load: LineLoad, pace: Pace, at: Moment) -> Hold | None:
         return Hold(Limit.CONCURRENT, None)
     if load.last_minute(at.now_ms) >= limits.max_per_minute:
         return Hold(Limit.MINUTE, _minute_frees_at(limits.max_per_minute, load))
-    if load.asking:
+    if load.asking:  # when it will leave is not known yet
         return Hold(Limit.SPACING, None)
-    if load.originated_ms:
+    if pace.spacing_ms and load.originated_ms:
         until_ms = load.originated_ms[-1] + pace.spacing_ms + ORIGINATE_MARGIN_MS
         if until_ms > at.now_ms:
             return Hold(Limit.SPACING, until_ms)

@@ -47,6 +47,13 @@ def is_dialable(text: str) -> bool:
     return _DIALABLE.fullmatch(text) is not None
 
 
+def national(number: str) -> str:
+    """Give a stored number (E.164) as people of its country dial it (`0912…`), digits only."""
+    parsed = phonenumbers.parse(number, None)
+    shown = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+    return "".join(character for character in shown if character.isdigit())
+
+
 @dataclass(frozen=True)
 class NumberPlan:
     """Which numbers a campaign calls.
@@ -81,12 +88,6 @@ class NumberPlan:
             InvalidNumber: it is no valid number.
         """
         return str(phonenumbers.format_number(self._valid(text), PhoneNumberFormat.E164))
-
-    def national(self, number: str) -> str:
-        """Give a stored number as people of its country dial it (`0912…`)."""
-        parsed = phonenumbers.parse(number, None)
-        shown = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
-        return "".join(character for character in shown if character.isdigit())
 
     def _valid(self, text: str) -> PhoneNumber:
         if len(text) > _MAX_TEXT:
@@ -142,6 +143,6 @@ class DialTemplate:
         return self.template.format(
             line=line,
             line_last4=line[-4:],
-            number=self.plan.national(number),
+            number=national(number),
             number_international=number.removeprefix("+"),
         )

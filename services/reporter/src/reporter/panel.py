@@ -91,7 +91,7 @@ def panel_body(
         raise PanelRefused("the contact has no panel number id")
     body: dict[str, object] = {
         "number_id": contact.panel_number_id,
-        "phone_number": national_number(contact.number),
+        "phone_number": contact.national_number or contact.number,
         "status": _STATUSES[report.outcome.result],
         "attempted_at": _attempted_at(report).astimezone(zone).isoformat(timespec="seconds"),
     }
@@ -102,11 +102,6 @@ def panel_body(
     if switches_off:
         body["call_allowed"] = False
     return body
-
-
-def national_number(number: str) -> str:
-    """Write an Iranian number as the panel gave it: `+98912…` becomes `0912…`."""
-    return f"0{number[3:]}" if number.startswith("+98") else number
 
 
 def _attempted_at(report: reporter_pb2.ReportResultRequest) -> datetime:

@@ -20,7 +20,7 @@ from speech.tts.base import Synthesizer, TtsEngine
 from speech.tts.cache import SpokenCache
 from speech.tts.espeak import EspeakTts
 from speech.tts.vira import ViraTts
-from speech.vira import ViraAccount, ViraClient, sibling_url
+from speech.vira import ViraAccount, ViraClient, result_url
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def build_stt(settings: SpeechSettings, http: httpx.AsyncClient) -> SttParts:
     patience = Patience(settings.stt_timeout)
     if settings.vira_stt_token is not None:
         account = _account(
-            settings.vira_stt_url, "avanegar", settings.vira_stt_token, "VIRA_STT_TOKEN"
+            settings.vira_stt_url, "avanegar-large", settings.vira_stt_token, "VIRA_STT_TOKEN"
         )
         engine = ViraStt(ViraClient(http, account), settings.vira_stt_model)
         places = Capacity("stt", settings.max_parallel_stt)
@@ -86,4 +86,4 @@ def build_tts(settings: SpeechSettings, http: httpx.AsyncClient) -> Synthesizer:
 
 
 def _account(url: str, service: str, token: SecretStr, setting: str) -> ViraAccount:
-    return ViraAccount(url, sibling_url(url, service), token.get_secret_value(), setting)
+    return ViraAccount(url, result_url(url, service), token.get_secret_value(), setting)

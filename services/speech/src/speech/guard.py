@@ -11,7 +11,7 @@ from prometheus_client import Histogram
 from servicekit.clock import Clock, SystemClock
 
 from speech.capacity import Capacity
-from speech.errors import ProviderError, ProviderTooSlow
+from speech.errors import ProviderError, ProviderTooSlow, SpeechError
 from speech.metrics import RETRIES
 
 AnswerT = TypeVar("AnswerT")
@@ -73,7 +73,7 @@ class Guard:
             try:
                 answer = await self._try(request, deadline_s)
                 outcome = "answered"
-            except ProviderError as error:
+            except SpeechError as error:
                 outcome = type(error).__name__
                 raise
             finally:

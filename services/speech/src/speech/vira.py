@@ -49,14 +49,15 @@ class ViraAccount:
     setting: str
 
 
-def sibling_url(url: str, service: str) -> str:
-    """Give the address of the results that belong to a request address.
+def result_url(url: str, service: str) -> str:
+    """Give the address of a service's results, beside the address that takes requests.
 
-    `…/avanegar/v2/avanegar/request` becomes `…/avanegar/v2/avanegar-large/getResult`.
+    With `avanegar-large`, `…/avanegar/v2/avanegar/request` gives
+    `…/avanegar/v2/avanegar-large/getResult`.
     """
     parsed = httpx.URL(url)
-    head = parsed.path.rstrip("/").removesuffix("/request").removesuffix(f"/{service}")
-    return str(parsed.copy_with(path=f"{head}/{service}-large/getResult", query=None))
+    head = parsed.path.rstrip("/").rsplit("/", 2)[0]
+    return str(parsed.copy_with(path=f"{head}/{service}/getResult", query=None))
 
 
 class ViraClient:

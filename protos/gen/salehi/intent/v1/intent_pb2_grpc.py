@@ -57,8 +57,9 @@ class IntentServiceServicer:
 
         Idempotent (nothing is kept). Deadline: 3 s; the server stops asking the LLM early enough to
         answer by rules within it. An empty text is INTENT_UNKNOWN, not an error.
-        Status: INVALID_ARGUMENT text over 4,096 characters or an unknown language ·
-        RESOURCE_EXHAUSTED never waits in line past the deadline (only when rules cannot decide alone).
+        Never waits in line for the LLM: when it is busy, away or slow, the rules' best guess is the
+        answer (RULES_FALLBACK). Status: INVALID_ARGUMENT text over 4,096 characters or an unknown
+        language.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -28,9 +28,9 @@ class _DeliveryState:
 class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeliveryState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DELIVERY_STATE_UNSPECIFIED: _DeliveryState.ValueType  # 0
-    """Nothing to deliver (no panel, or not the panel's contact)."""
+    """Nothing to deliver: not the panel's contact."""
     DELIVERY_STATE_PENDING: _DeliveryState.ValueType  # 1
-    """Waits for its next try."""
+    """Waits for its next try, or for a panel to be set."""
     DELIVERY_STATE_DELIVERED: _DeliveryState.ValueType  # 2
     """Accepted by the panel."""
     DELIVERY_STATE_DEAD: _DeliveryState.ValueType  # 3
@@ -40,9 +40,9 @@ class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper):
     """Where a delivery stands."""
 
 DELIVERY_STATE_UNSPECIFIED: DeliveryState.ValueType  # 0
-"""Nothing to deliver (no panel, or not the panel's contact)."""
+"""Nothing to deliver: not the panel's contact."""
 DELIVERY_STATE_PENDING: DeliveryState.ValueType  # 1
-"""Waits for its next try."""
+"""Waits for its next try, or for a panel to be set."""
 DELIVERY_STATE_DELIVERED: DeliveryState.ValueType  # 2
 """Accepted by the panel."""
 DELIVERY_STATE_DEAD: DeliveryState.ValueType  # 3

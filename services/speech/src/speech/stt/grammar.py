@@ -15,7 +15,9 @@ from importlib import resources
 Sentence = tuple[str, ...]
 Arc = tuple[int, int, float] | tuple[int, int, float, str]
 
-_TOKEN = re.compile(r"[a-z']+|[()\[\]|]")
+_TOKEN = re.compile(r"~?[a-z']+|[()\[\]|]")
+_RARE = "~"
+_RARE_PROBABILITY = 0.01
 _CLOSES = {"(": ")", "[": "]"}
 
 
@@ -35,7 +37,7 @@ class Automaton:
 
 
 def load_sentences(language: str) -> frozenset[Sentence]:
-    """Give every sentence of the grammar that ships for a language."""
+    """Give every sentence of the grammar that ships for a language; rare words are marked."""
     file = resources.files("speech.stt") / "data" / f"replies_{language}.txt"
     return parse_templates(file.read_text(encoding="utf-8"))
 
@@ -90,6 +92,15 @@ def _alternatives(
     return done + current, []
 
 
+def plain(word: str) -> str:
+    """Give a word without its mark of rarity."""
+    return word.removeprefix(_RARE)
+
+
+def _probability(word: str) -> float:
+    return _RARE_PROBABILITY if word.startswith(_RARE) else 1.0
+
+
 def build_automaton(sentences: Iterable[Sentence]) -> Automaton:
     """Fold sentences into the smallest automaton that accepts just them."""
     arcs: list[Arc] = []
@@ -108,7 +119,7 @@ def build_automaton(sentences: Iterable[Sentence]) -> Automaton:
             else:
                 arcs.append((number, final, 1.0))
         for word, rests in sorted(by_word.items()):
-            arcs.append((number, state_of(frozenset(rests)), 1.0, word))
+            arcs.append((number, state_of(frozenset(rests)), _probability(word), plain(word)))
         return number
 
     start = state_of(frozenset(sentences))

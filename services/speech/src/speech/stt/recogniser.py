@@ -14,7 +14,7 @@ import pocketsphinx
 
 from speech.audio import Recording
 from speech.stt.conditioning import condition
-from speech.stt.grammar import build_automaton, load_sentences
+from speech.stt.grammar import build_automaton, load_sentences, plain
 
 _GRAMMAR = "replies"
 _PHONES = "phones"
@@ -108,8 +108,9 @@ class Recogniser:
     """Recognises the sentences of one language's grammar. Not reentrant."""
 
     def __init__(self, language: str = "en") -> None:
-        self._sentences = load_sentences(language)
-        automaton = build_automaton(self._sentences)
+        sentences = load_sentences(language)
+        self._sentences = {tuple(map(plain, sentence)) for sentence in sentences}
+        automaton = build_automaton(sentences)
         self._decoder = pocketsphinx.Decoder(**_OPTIONS)
         grammar = self._decoder.create_fsg(
             _GRAMMAR, automaton.start, automaton.final, list(automaton.arcs)

@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 
 from speech.audio import Recording
-from speech.errors import ProviderUnavailable
+from speech.errors import ProgramFailed, ProviderUnavailable
 from speech.metrics import WORKER_DEATHS
+from speech.programs import Child, running
 from speech.stt.worker import ANSWER, READY, REQUEST
 
 log = structlog.get_logger(__name__)
@@ -80,36 +78,29 @@ class WorkerPool:
     async def _keep_alive(self) -> None:
         while True:
             try:
-                async with self._process() as process:
-                    self._ready.release()
-                    while True:
-                        await self._serve(process, await self._jobs.get())
-            except WorkerDied as error:
+                async with running(self._argv) as child:
+                    await self._work(child)
+            except (WorkerDied, ProgramFailed) as error:
                 WORKER_DEATHS.inc()
                 log.warning("a recogniser process is started anew", reason=str(error))
             await asyncio.sleep(_RESTART_PAUSE_S)
 
-    @asynccontextmanager
-    async def _process(self) -> AsyncIterator[Process]:
-        process = await asyncio.create_subprocess_exec(
-            *self._argv, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
-        )
-        self.pids.add(process.pid)
+    async def _work(self, child: Child) -> None:
+        self.pids.add(child.pid)
         try:
-            await _expect_ready(process)
-            yield process
+            await _expect_ready(child)
+            self._ready.release()
+            while True:
+                await self._serve(child, await self._jobs.get())
         finally:
-            self.pids.discard(process.pid)
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+            self.pids.discard(child.pid)
 
-    async def _serve(self, process: Process, job: _Job) -> None:
+    async def _serve(self, child: Child, job: _Job) -> None:
         if job.answer.done():  # the caller gave up while it waited
             return
         job.tries += 1
         try:
-            text = await _ask(process, job.recording)
+            text = await _ask(child, job.recording)
         except WorkerDied:
             if not job.answer.done():
                 self._retry(job)
@@ -124,26 +115,24 @@ class WorkerPool:
             job.answer.set_exception(ProviderUnavailable("the recogniser failed on a recording"))
 
 
-async def _expect_ready(process: Process) -> None:
-    assert process.stdout is not None  # noqa: S101 - it was asked for
+async def _expect_ready(child: Child) -> None:
     try:
         async with asyncio.timeout(_START_TIMEOUT_S):
-            line = await process.stdout.readline()
+            line = await child.stdout.readline()
     except TimeoutError as error:
         raise WorkerDied("it did not start in time") from error
     if line != READY:
         raise WorkerDied("it ended while starting")
 
 
-async def _ask(process: Process, recording: Recording) -> str:
-    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+async def _ask(child: Child, recording: Recording) -> str:
     head = REQUEST.pack(len(recording.pcm), recording.rate_hz, recording.band_hz)
     try:
         async with asyncio.timeout(_HUNG_S):
-            process.stdin.write(head + recording.pcm)
-            await process.stdin.drain()
-            (length,) = ANSWER.unpack(await process.stdout.readexactly(ANSWER.size))
-            body = await process.stdout.readexactly(length)
+            child.stdin.write(head + recording.pcm)
+            await child.stdin.drain()
+            (length,) = ANSWER.unpack(await child.stdout.readexactly(ANSWER.size))
+            body = await child.stdout.readexactly(length)
     except TimeoutError as error:
         raise WorkerDied("it took too long") from error
     except (OSError, asyncio.IncompleteReadError) as error:

@@ -10,7 +10,7 @@ from speech.tts.base import Wording
 
 _VOICES = {"en": "en-us", "fa": "fa"}
 _VOICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,39}")
-_WORDS_PER_MINUTE = "155"
+_WORDS_PER_MINUTE = "170"
 
 
 class EspeakTts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from speech.errors import ProviderUnavailable
+from speech.errors import BadRequest, ProviderUnavailable
 from speech.tts.base import Wording
 from speech.vira import ViraClient, ViraRejected, first_text, read_limited, translated
 
@@ -31,6 +31,7 @@ class ViraTts:
         """Give the spoken text as an MP3 file.
 
         Raises:
+            BadRequest: Vira takes no such text or speaker.
             ProviderError: no answer.
         """
         del timeout_s  # the guard awaits no longer; a cancelled request is closed
@@ -43,7 +44,7 @@ class ViraTts:
         try:
             answer = await self._client.request(json=content)
         except ViraRejected as error:
-            raise ProviderUnavailable(str(error)) from error
+            raise BadRequest(str(error)) from error
         address = first_text(answer, *_URL_PATHS)
         if not address or not address.startswith(("http://", "https://")):
             raise ProviderUnavailable("Vira's answer holds no address of an audio file")
