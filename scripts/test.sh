@@ -15,7 +15,12 @@ lint() {
 }
 types() { step "types"; mypy; }
 unit() { step "unit and contract tests"; pytest -m 'not e2e' "$@"; }
-e2e() { step "end-to-end tests on a real Asterisk"; pytest -m e2e tests/e2e "$@"; }
+e2e() {
+    step "end-to-end tests on a real Asterisk"
+    # A lab that was not running before is not left running.
+    python -m lab status >/dev/null 2>&1 || trap 'python -m lab down >/dev/null' EXIT
+    pytest -m e2e tests/e2e "$@"
+}
 
 case "${1:-all}" in
     all) lint; types; unit; e2e ;;

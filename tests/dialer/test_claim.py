@@ -86,7 +86,7 @@ async def test_nobody_is_called_outside_the_window(storage: Storage, clock: Hand
     await add(storage, [static_contact(1)], clock)
     window = CallWindow.parse("09:00-21:00", TEHRAN)
     claimer = Claimer(storage, rules(window=window), clock)
-    nine = clock.now().astimezone(TEHRAN).replace(hour=9, minute=0)
+    nine = clock.now().astimezone(TEHRAN).replace(hour=9, minute=0) + timedelta(days=1)
     clock.jump(nine - timedelta(seconds=1))
     closed = await refused(claimer)
     assert (closed.why, closed.until_ms) == (Refusal.WINDOW, unix_ms(nine))

@@ -42,9 +42,10 @@ def test_one_wrong_byte_in_a_header_is_no_surprise(at: int, value: int) -> None:
     data = bytearray(_wav())
     data[at] = value
     try:
-        read_wav(bytes(data))
-    except BadRequest as error:
-        assert str(error).startswith("audio is ")
+        recording = read_wav(bytes(data))
+    except BadRequest:
+        return
+    assert recording.rate_hz in {8000, 16000}
 
 
 @pytest.mark.parametrize(

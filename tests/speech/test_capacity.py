@@ -36,7 +36,7 @@ async def test_who_cannot_be_served_in_time_is_refused_at_once() -> None:
     capacity = Capacity("test", 1, clock)
     await _use(capacity, clock, 2.0)
     async with capacity.place(60.0):
-        with pytest.raises(AtCapacity, match="no room within 3.0 s"):
+        with pytest.raises(AtCapacity, match=r"no room within 3\.0 s"):
             capacity.expect_place(3.0)
         capacity.expect_place(4.5)
     capacity.expect_place(0.5)
@@ -96,7 +96,7 @@ async def _hold(capacity: Capacity) -> None:
 
 
 async def test_the_past_is_forgotten_slowly() -> None:
-    """How long a place is held follows what happens: the first value at once, later ones a fifth."""
+    """How long a place is held is learnt: the first value at once, later ones by a fifth."""
     clock = HandClock()
     capacity = Capacity("test", 1, clock)
     await _use(capacity, clock, 1.0)

@@ -23,9 +23,11 @@ def _accepted(automaton: Automaton) -> set[Sentence]:
         state, words = paths.pop()
         if state == automaton.final:
             found.add(words)
-        for arc in automaton.arcs:
-            if arc[0] == state:
-                paths.append((arc[1], (*words, arc[3]) if len(arc) == 4 else words))
+        paths.extend(
+            (arc[1], (*words, arc[3]) if len(arc) == 4 else words)
+            for arc in automaton.arcs
+            if arc[0] == state
+        )
     return found
 
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 
-from lab import control
+from lab import control, processes
 from lab.control import Wanted
 from lab.demo.campaign import Campaign, Services, campaign, prepare, running_services, sync_prompts
 from lab.demo.cast import CAST, SETTINGS
@@ -24,6 +24,15 @@ _WRONG, _REFUSED = 1, 3
 
 async def _demo(view: View) -> int:
     paths = LabPaths(REPOSITORY / ".lab")
+    ran_before = bool(processes.running_parts())
+    try:
+        return await _campaign(view, paths)
+    finally:
+        if not ran_before:
+            control.down(paths, lambda _: None)
+
+
+async def _campaign(view: View, paths: LabPaths) -> int:
     # Twice: the simulated people wait as long as the prompts are, which need Asterisk's directory.
     control.up(paths, Wanted(network="sipp"), view.say)
     env_file = prepare(paths, SETTINGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition
 from servicekit.clock import Clock
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer import attempts
@@ -51,6 +51,11 @@ class Ledger:
         """Give every attempt under way."""
         async with self._storage.transaction() as connection:
             return await attempts.open_attempts(connection)
+
+    async def other_calls(self) -> set[str]:
+        """Give the ids of other calls on our lines."""
+        async with self._storage.transaction() as connection:
+            return set((await connection.execute(select(other_calls.c.id))).scalars())
 
     async def placed(self, attempt_id: str) -> None:
         """Record that the gateway has the call."""

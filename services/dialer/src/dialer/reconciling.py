@@ -72,16 +72,18 @@ class Reconciler:
         expected = {
             attempt.attempt_id: attempt.state for attempt in await self._ledger.open_attempts()
         }
+        others = await self._ledger.other_calls()
         listed = await self._gateway.list_calls()
         alive = {call.attempt_id for call in listed.calls}
         for call in listed.calls:
             if expected.get(call.attempt_id) is not AttemptState.PLACED:  # that would be no news
                 await take_in(call, self._ledger, self._gateway)
+        unknown = await self._unknown_of((expected.keys() | others) - alive)
         await self._ledger.forget_other_calls(alive, began_ms)
-        await self._settle(await self._unknown_of(expected.keys() - alive))
+        await self._settle(unknown - others)
 
     async def _unknown_of(self, attempt_ids: set[str]) -> set[str]:
-        """Take in what is remembered of attempts that are not alive; give those nobody knows."""
+        """Take in what is remembered of calls that are not alive; give those nobody knows."""
         if not attempt_ids:
             return set()
         remembered = await self._gateway.list_calls(sorted(attempt_ids), include_ended=True)

@@ -11,7 +11,6 @@ from servicekit.clock import Clock
 from dialer.errors import DialerError, GatewayUnavailable, StoreUnavailable
 from dialer.gateway import Gateway, Position
 from dialer.ledger import Ledger
-from dialer.moments import now_ms
 from dialer.waking import Backoff, Bells, Trouble
 
 log = structlog.get_logger(__name__)
@@ -26,7 +25,6 @@ class Watcher:
         self._gateway = gateway
         self._ledger = ledger
         self._bells = bells
-        self._clock = clock
         self._position = Position()
         self._patience = Backoff(clock, first_s=0.2)
         self._trouble = Trouble("lost the stream of calls", "the stream of calls is back")
@@ -48,12 +46,9 @@ class Watcher:
 
     async def _take(self, message: WatchCallsResponse) -> None:
         if message.HasField("snapshot"):
-            calls = message.snapshot.calls
-            for call in calls:
+            for call in message.snapshot.calls:
                 await take_in(call, self._ledger, self._gateway)
-            alive = {call.attempt_id for call in calls}
-            await self._ledger.forget_other_calls(alive, now_ms(self._clock))
-            self._bells.reconcile.ring()
+            self._bells.reconcile.ring()  # what ended meanwhile is not in a snapshot
         elif message.HasField("changed"):
             await take_in(message.changed, self._ledger, self._gateway)
         self._position = Position(message.epoch, message.sequence)

@@ -98,15 +98,21 @@ async def run_program(argv: Sequence[str], stdin: bytes, timeout_s: float) -> by
     """
     try:
         async with asyncio.timeout(timeout_s), running(argv) as child:
-            output, _ = await asyncio.gather(child.stdout.read(), _feed(child.stdin, stdin))
+            output, _ = await asyncio.gather(_drain(child.stdout), _feed(child.stdin, stdin))
             status = await child.status()
     except TimeoutError as error:
         raise ProgramFailed(f"{argv[0]} took longer than {timeout_s:.1f} s") from error
-    except ConnectionError as error:
-        raise ProgramFailed(f"{argv[0]} ended early") from error
-    if status != 0:
+    if status != 0 or output is None:
         raise ProgramFailed(f"{argv[0]} ended with status {status}")
     return output
+
+
+async def _drain(stdout: StreamReader) -> bytes | None:
+    """Read to the end; None when the program ended without reading all its input."""
+    try:
+        return await stdout.read()
+    except ConnectionError:
+        return None
 
 
 async def _feed(stdin: StreamWriter, content: bytes) -> None:
