@@ -15,7 +15,7 @@ for program in ffmpeg espeak-ng; do command -v "$program" >/dev/null || missing+
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "adding ${missing[*]}"
-        apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     else
         say "speech needs them: apt-get install ${missing[*]}"
     fi
@@ -29,7 +29,7 @@ if [ -f .venv/.installed ] && [ "$(cat .venv/.installed)" = "$stamp" ]; then exi
 if ! "$python" -m venv --help >/dev/null 2>&1 || ! "$python" -c 'import ensurepip' 2>/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "adding python3-venv"
-        apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
     else
         say "the venv module is missing: apt-get install python3-venv"; exit 3
     fi

@@ -38,6 +38,25 @@ async def test_refusals_are_translated(
             await ari.answer("c1")
 
 
+async def test_clearing_away_is_repeated_and_dialing_is_not() -> None:
+    """A hang-up whose answer is lost is sent again; an originate never is."""
+    sent: list[str] = []
+
+    def lose_the_first_two(request: httpx.Request) -> httpx.Response:
+        sent.append(request.method)
+        if len(sent) < 3:
+            raise httpx.ReadError("reset", request=request)
+        return httpx.Response(204)
+
+    async with client(lose_the_first_two) as ari:
+        await ari.hang_up("c1")
+        assert sent == ["DELETE"] * 3
+        sent.clear()
+        with pytest.raises(errors.AriUnavailable):
+            await ari.originate(Originate("id-1", "PJSIP/1@trunk", "", 30, "", {}))
+        assert sent == ["POST"]
+
+
 async def test_a_timeout_is_an_unknown_outcome() -> None:
     """No answer is AriUnavailable: what became of the request is unknown."""
 

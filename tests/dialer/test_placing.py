@@ -30,7 +30,9 @@ async def test_the_gateway_is_asked_for_exactly_the_claimed_call(
     assert request.attempt_id == claim.attempt_id
     assert request.endpoint == "PJSIP/100109120000001@trunk"
     assert (request.caller_id, request.line, request.ring_timeout_s) == ("1001", "1001", 30)
-    assert request.contact == calls_pb2.Contact(source="static", number="+989120000001")
+    assert request.contact == calls_pb2.Contact(
+        source="static", number="+989120000001", national_number="09120000001"
+    )
     [attempt] = await rows_of(storage, attempts)
     assert attempt["state"] == "placed"
 

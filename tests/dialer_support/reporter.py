@@ -32,6 +32,13 @@ class FakeReporter(reporter_pb2_grpc.ReporterServiceServicer):
         return reporter_pb2.ReportResultResponse(already_known=known)
 
 
+def fake_reporter(*failures: grpc.StatusCode) -> FakeReporter:
+    """Make a reporter that fails so often before it works."""
+    fake = FakeReporter()  # type: ignore[abstract] # what the dialer never calls is left out
+    fake.failures = list(failures)
+    return fake
+
+
 @contextlib.asynccontextmanager
 async def served(fake: FakeReporter) -> AsyncIterator[int]:
     """Serve the reporter on loopback; give the port."""

@@ -10,6 +10,7 @@ from salehi.calls.v1 import calls_pb2
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dialer.errors import InvalidNumber
 from dialer.numbers import national
 from dialer.storage import insert_new
 from dialer.tables import ContactState, Queue, Source, contacts
@@ -64,13 +65,17 @@ class Contact:
         )
 
     def message(self) -> calls_pb2.Contact:
-        """Give it as it travels with the call."""
+        """Give it as it travels with the call; a number that is none travels as it was written."""
+        try:
+            national_number = national(self.number)
+        except InvalidNumber:
+            national_number = ""
         return calls_pb2.Contact(
             source=self.source,
             number=self.number,
             panel_number_id=self.panel_number_id,
             panel_batch_id=self.panel_batch_id,
-            national_number=national(self.number),
+            national_number=national_number,
         )
 
 

@@ -170,15 +170,14 @@ def _contact_of(first: tuple[int, str], lines: _Lines, columns: _Columns) -> Con
     record = _Record(first, lines)
     row = first[0]
     try:
-        cells = next(csv.reader(record, delimiter=columns.delimiter))
+        # Strict, because a quote left open would else swallow rows up to the next one.
+        cells = next(csv.reader(record, delimiter=columns.delimiter, strict=True))
     except csv.Error:
         lines.give_back(record.more)
-        return BadRow(row, "not a row of comma-separated columns")
+        broken = record.unclosed or record.more
+        return BadRow(row, "a quote is not closed" if broken else "quotes are out of place")
     wanted = [at for at in (columns.number, columns.consent) if at is not None]
-    torn = record.more and (
-        record.unclosed or len(cells) != columns.count or any("\n" in cells[at] for at in wanted)
-    )
-    if torn or record.unclosed:
+    if record.more and (len(cells) != columns.count or any("\n" in cells[at] for at in wanted)):
         lines.give_back(record.more)
         return BadRow(row, "a quote is not closed")
     if columns.number >= len(cells):

@@ -48,8 +48,17 @@ def is_dialable(text: str) -> bool:
 
 
 def national(number: str) -> str:
-    """Give a stored number (E.164) as people of its country dial it (`0912…`), digits only."""
-    parsed = phonenumbers.parse(number, None)
+    """Give a stored number (E.164) as people of its country dial it (`0912…`), digits only.
+
+    Raises:
+        InvalidNumber: it is no E.164 number.
+    """
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidNumber("no E.164 number") from error
+    if not phonenumbers.is_valid_number(parsed):
+        raise InvalidNumber("no valid E.164 number")
     shown = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
     return "".join(character for character in shown if character.isdigit())
 

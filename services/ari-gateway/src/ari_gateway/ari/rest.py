@@ -1,7 +1,8 @@
 """Requests to Asterisk, one method per request the engine makes.
 
-Parameters travel in the JSON body, the password in the Authorization header. Each request is sent
-once: what became of a lost one is looked up, never guessed.
+Parameters travel in the JSON body, the password in the Authorization header. A request that does
+something new (originate, play, record, …) is sent once: what became of a lost one is looked up,
+never guessed. Looking and clearing away are repeated when the answer is lost.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 import orjson
+import stamina
 
 from ari_gateway.ari.errors import (
     AriConflict,
@@ -74,6 +76,7 @@ class AriRest:
     ) -> None:
         """Make the client; `transport` stands in for the network in tests."""
         self._app = address.app
+        self._timeout_s = address.timeout_s
         self._http = httpx.AsyncClient(
             base_url=address.base_url.rstrip("/"),
             auth=httpx.BasicAuth(address.username, address.password),
@@ -199,7 +202,7 @@ class AriRest:
 
     async def recording_file(self, name: str) -> bytes:
         """Fetch a stored recording."""
-        return await self._request("GET", f"/recordings/stored/{_part(name)}/file")
+        return await self._repeatable("GET", f"/recordings/stored/{_part(name)}/file")
 
     async def delete_recording(self, name: str) -> None:
         """Delete a stored recording; nothing happens when it is gone."""
@@ -229,16 +232,25 @@ class AriRest:
 
     async def _exists(self, path: str) -> bool:
         try:
-            await self._request("GET", path)
+            await self._repeatable("GET", path)
         except AriNotFound:
             return False
         return True
 
     async def _delete(self, path: str) -> None:
         try:
-            await self._request("DELETE", path)
+            await self._repeatable("DELETE", path)
         except AriNotFound:
             return
+
+    async def _repeatable(self, method: str, path: str) -> bytes:
+        """Send a request that may be sent twice; up to three times when no answer comes."""
+        async for attempt in stamina.retry_context(
+            on=AriUnavailable, attempts=3, timeout=self._timeout_s, wait_initial=0.1, wait_max=0.5
+        ):
+            with attempt:
+                return await self._request(method, path)
+        raise AssertionError("stamina gives the last failure or an answer")
 
     async def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         """Send one request and give the answer's body; the one place that knows httpx."""

@@ -20,7 +20,7 @@ _GRAMMAR = "replies"
 _PHONES = "phones"
 _NO_SPEECH = {"SIL", "+NSN+", "+SPN+"}
 _SILENCES = {"<s>", "</s>", "<sil>", "[NOISE]", "[SPEECH]"}
-_PHONE_SCORE_SCALE = 1024  # the phone loop gives its scores shifted right by 10 bits
+_SCORE_SCALE = 1024  # scores of segments come shifted right by 10 bits
 _OPTIONS = {
     "lm": None,
     "samprate": 16000,
@@ -35,7 +35,6 @@ _OPTIONS = {
     "pbeam": 1e-60,
     "wbeam": 1e-40,
 }
-_NO_SCORE = -745.0  # the logarithm below which a double is 0
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,9 @@ class Recogniser:
         text = self._decode(_GRAMMAR, pcm)
         if tuple(text.split()) not in self._sentences:
             return Heard("", None)
-        words = self._segments(1)
+        words = self._segments()
         self._decode(_PHONES, pcm)
-        phones = self._segments(_PHONE_SCORE_SCALE)
+        phones = self._segments()
         return Heard(text, judge(_spans(words, phones)))
 
     def _decode(self, search: str, pcm: bytes) -> str:
@@ -137,12 +136,12 @@ class Recogniser:
         found = self._decoder.hyp()
         return found.hypstr if found else ""
 
-    def _segments(self, scale: int) -> list[tuple[str, range, float]]:
+    def _segments(self) -> list[tuple[str, range, float]]:
         return [
             (
                 part.word,
                 range(part.start_frame, part.end_frame + 1),
-                scale * (math.log(part.ascore) if part.ascore > 0 else _NO_SCORE),
+                _SCORE_SCALE * math.log(part.ascore),
             )
             for part in self._decoder.seg() or ()
         ]
