@@ -81,7 +81,7 @@ class View:
         )
         for call in progress.calls:
             calls.add_row(
-                mask_number(call.contact.number), f"…{call.line[-4:]}", _STATES.get(call.state, "")
+                mask_number(call.contact.national_number), f"…{call.line[-4:]}", _STATES.get(call.state, "")
             )
         lines = Table("line", "now", "last minute", "today", title="Lines", title_style="bold")
         for line in progress.status.lines:

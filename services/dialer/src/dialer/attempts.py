@@ -140,15 +140,7 @@ async def end(
     ended = (await connection.execute(statement)).one_or_none()
     if ended is None:
         return False
-    row = (
-        await connection.execute(select(contacts).where(contacts.c.id == ended.contact_id))
-    ).one()
-    contact = Contact.of(row)
-    delay_s = None
-    if contact.source is Source.FILE and not ending.opted_out:
-        delay_s = policy.delay_s(ending.disposition, contact.attempts_made)
-    retry_at_ms = None if delay_s is None else at_ms + delay_s * 1000
-    await contact_records.finish(connection, contact.id, retry_at_ms)
+    contact = await _settle_contact(connection, ended.contact_id, ending, policy, at_ms)
     if ending.opted_out:
         await add_numbers(connection, [contact.number], SPOKEN, at_ms)
     if ending.report:
@@ -156,6 +148,20 @@ async def end(
         request.line = ended.line
         await queue_report(connection, request, at_ms)
     return True
+
+
+async def _settle_contact(
+    connection: AsyncConnection, contact_id: int, ending: Ending, policy: RetryPolicy, at_ms: int
+) -> Contact:
+    """Finish the contact of an ended attempt, or let it wait for its retry."""
+    statement = select(contacts).where(contacts.c.id == contact_id)
+    contact = Contact.of((await connection.execute(statement)).one())
+    delay_s = None
+    if contact.source is Source.FILE and not ending.opted_out:
+        delay_s = policy.delay_s(ending.disposition, contact.attempts_made)
+    retry_at_ms = None if delay_s is None else at_ms + delay_s * 1000
+    await contact_records.finish(connection, contact.id, retry_at_ms)
+    return contact
 
 
 def unplaced_report(
