@@ -6,6 +6,7 @@ import asyncio
 import uuid
 
 import pytest
+
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.rest import AriAddress, AriRest
 from ari_gateway.asterisk import AsteriskState, wait_for_asterisk

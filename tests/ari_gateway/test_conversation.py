@@ -6,6 +6,7 @@ import asyncio
 import uuid
 
 import pytest
+
 from ari_gateway.ari import events as ev
 from ari_gateway.sessions.manager import AtCapacity
 from ari_gateway.sessions.outcome import Intent

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ari_gateway.ari import events as ev
-from ari_gateway.ari.errors import AriEventInvalid
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ari_gateway.ari import events as ev
+from ari_gateway.ari.errors import AriEventInvalid
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

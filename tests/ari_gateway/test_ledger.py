@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from ari_gateway.ari.rest import AriAddress, AriRest
 from ari_gateway.leftovers import end_leftovers
 from ari_gateway.sessions.ledger import Ledger

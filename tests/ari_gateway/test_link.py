@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.errors import AriUnauthorized
 from ari_gateway.ari.link import EventLink, LinkAddress, LinkHandlers
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.http11 import Request, Response
 
 pytestmark = pytest.mark.real_time
 

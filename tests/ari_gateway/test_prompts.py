@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from ari_gateway.ari.rest import AriAddress, AriRest
 from ari_gateway.prompts import PromptCheck
 from gateway_support.asterisk import Asterisk

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import orjson
 import pytest
+
 from ari_gateway.ari import errors
 from ari_gateway.ari.rest import AriAddress, AriRest, Originate
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc import aio
+
 from ari_gateway.service import CALLS, CallServicer
 from ari_gateway.sessions.ledger import Ledger
 from ari_gateway.sessions.outcome import Intent
 from gateway_support.asterisk import FarEnd
 from gateway_support.house import CUSTOMER, House, house
-from grpc import aio
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.database import open_database

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
+
 from ari_gateway.settings import GatewaySettings
 from dialer.settings import DialerSettings
 from intent.settings import IntentSettings
-from pydantic import TypeAdapter
 from reporter.settings import ReporterSettings
 from servicekit.settings import ServiceSettings
 from speech.settings import SpeechSettings

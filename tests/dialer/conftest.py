@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from dialer import gateway as gateway_adapter
 from dialer.engine import MIGRATIONS
 from dialer.storage import Storage
 from dialer_support.gateway import FakeGateway
 from dialer_support.gateway import served as gateway_served
-from dialer_support.timing import HandClock
 from servicekit.channel import Peer
 from servicekit.database import open_database
+from support.timing import HandClock
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from dialer.tables import AttemptState, attempts
 from dialer_support.campaign import add, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, Habit, served
 from dialer_support.house import House
-from dialer_support.timing import HandClock, eventually, running
 from salehi.calls.v1 import calls_pb2
 from servicekit.channel import Peer
 from servicekit.clock import SystemClock
+from support.timing import HandClock, eventually, running
 
 SLOW = (Line("1001", LineLimits(1, 1000, 1000)),)
 ANSWERED = Ending(calls_pb2.RESULT_HANGUP)

@@ -28,9 +28,9 @@ from dialer_support.campaign import (
     rules,
     static_contact,
 )
-from dialer_support.timing import HandClock
 from salehi.calls.v1.calls_pb2 import Disposition, Result
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from support.timing import HandClock
 
 BUSY = Ending(Result.RESULT_MISSED, "busy", Disposition.DISPOSITION_BUSY)
 

@@ -5,6 +5,9 @@ import random
 import tempfile
 from pathlib import Path
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dialer import attempts as attempt_records
 from dialer.attempts import Claim
 from dialer.claim import Claimer
@@ -14,10 +17,8 @@ from dialer.moments import now_ms
 from dialer.storage import Storage
 from dialer_support.campaign import add, rules, static_contact
 from dialer_support.simulation import Simulation
-from dialer_support.timing import HandClock
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from servicekit.database import open_database
+from support.timing import HandClock
 
 LINES = (Line("1001", LineLimits(3, 4, 12)), Line("1002", LineLimits(2, 6, 9)))
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import io
 
 import pytest
-from dialer.csv_rows import BadRow, ContactRow, read_rows
-from dialer.errors import UnreadableFile
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dialer.csv_rows import BadRow, ContactRow, read_rows
+from dialer.errors import UnreadableFile
 
 
 def read(text: str | bytes) -> list[ContactRow | BadRow]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from dialer import do_not_call
 from dialer.errors import UnreadableFile
 from dialer.importing import Importer, ImportRules
@@ -16,7 +17,7 @@ from dialer.storage import Storage
 from dialer.tables import contacts
 from dialer.waking import Bells
 from dialer_support.campaign import number, rows_of
-from dialer_support.timing import HandClock
+from support.timing import HandClock
 
 
 def importer(

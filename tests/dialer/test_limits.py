@@ -3,6 +3,9 @@ from __future__ import annotations
 import itertools
 import random
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dialer.limits import (
     MINUTE_MS,
     ORIGINATE_MARGIN_MS,
@@ -17,8 +20,6 @@ from dialer.limits import (
     choose_line,
     hold_on,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 AT = Moment(now_ms=10_000_000, next_midnight_ms=20_000_000)
 LINE = Line("1001", LineLimits(2, 3, 5))

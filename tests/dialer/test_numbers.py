@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dialer.errors import InvalidNumber
 from dialer.numbers import DialTemplate, NumberKind, NumberPlan, is_dialable
 

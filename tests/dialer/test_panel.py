@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from dialer.claim import Claimer, Refusal
 from dialer.errors import PanelUnavailable
 from dialer.moments import now_ms
@@ -16,9 +17,9 @@ from dialer.tables import batches, contacts, pauses, reports
 from dialer.waking import Bells
 from dialer_support.campaign import add, claimed, file_contact, number, refused, rows_of, rules
 from dialer_support.panel import TOKEN, FakePanel, allowed, blocked, served
-from dialer_support.timing import HandClock, eventually, running
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from support.timing import HandClock, eventually, running
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dialer.claim import Refusal
 from dialer.gateway import Gateway
 from dialer.storage import Storage
@@ -8,9 +9,9 @@ from dialer.tables import ContactState, attempts, contacts, reports
 from dialer_support.campaign import add, claimed, refused, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, Habit
 from dialer_support.house import House
-from dialer_support.timing import HandClock
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from support.timing import HandClock
 
 
 @pytest.fixture

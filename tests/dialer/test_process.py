@@ -15,9 +15,9 @@ from pathlib import Path
 from dialer import service
 from dialer_support import reporter as reporter_support
 from dialer_support.gateway import FakeGateway, served
-from dialer_support.timing import eventually
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from servicekit.channel import Peer
+from support.timing import eventually
 
 LIST = "09120000001,09120000002,09120000003"
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dialer.errors import GatewayUnavailable
 from dialer.gateway import SERVICE, Gateway
 from dialer.storage import Storage
@@ -8,10 +9,10 @@ from dialer.tables import attempts, do_not_call, other_calls, reports
 from dialer_support.campaign import add, claimed, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway
 from dialer_support.house import House
-from dialer_support.timing import HandClock
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
 from servicekit.channel import Peer
+from support.timing import HandClock
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+
 from dialer.moments import now_ms
 from dialer.reporting import IDEMPOTENT, SERVICE, Reporter, ReportSender
 from dialer.reports import queue_report
@@ -13,10 +14,10 @@ from dialer.tables import reports
 from dialer.waking import Bells
 from dialer_support.campaign import rows_of
 from dialer_support.reporter import FakeReporter, fake_reporter, served
-from dialer_support.timing import HandClock, eventually, running
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 from servicekit.channel import Peer
 from servicekit.clock import SystemClock
+from support.timing import HandClock, eventually, running
 
 
 async def queue(storage: Storage, *attempt_ids: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dialer.retries import RetryPolicy
 from salehi.calls.v1.calls_pb2 import Disposition
 

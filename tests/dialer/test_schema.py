@@ -5,10 +5,11 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
 from dialer.engine import MIGRATIONS
 from dialer.tables import metadata
 from servicekit.database import open_database
-from sqlalchemy import Connection
 
 
 async def test_the_migrations_make_exactly_the_tables_the_code_uses(tmp_path: Path) -> None:

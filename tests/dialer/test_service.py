@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import grpc
 import pytest
+from grpc import aio
+
 from dialer import service
 from dialer.attempts import Ending
 from dialer.claim import Claimer, Refusal
@@ -29,12 +31,11 @@ from dialer_support.campaign import (
     rules,
     static_contact,
 )
-from dialer_support.timing import HandClock
-from grpc import aio
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.server import GrpcServer, GrpcService
+from support.timing import HandClock
 
 RULES = rules(Line("1001", LineLimits(2, 10, 200)))
 Stub: TypeAlias = "dialer_pb2_grpc.DialerServiceAsyncStub"  # known to type checkers alone

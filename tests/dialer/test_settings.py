@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+
 from dialer.limits import Line, LineLimits
 from dialer.settings import DialerSettings
 from servicekit.errors import StartupError

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dialer import gateway as adapter
 from dialer.gateway import Gateway
 from dialer.storage import Storage
@@ -8,11 +9,11 @@ from dialer.tables import AttemptState, attempts, do_not_call
 from dialer_support.campaign import add, claimed, number, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, served
 from dialer_support.house import House
-from dialer_support.timing import HandClock, eventually, running
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
 from servicekit.channel import Peer
 from servicekit.clock import SystemClock
+from support.timing import HandClock, eventually, running
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from dialer.windows import CallWindow
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dialer.windows import CallWindow
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 MOMENTS = st.datetimes(

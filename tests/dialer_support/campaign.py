@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Table, select
+
 from dialer import attempts as attempt_records
 from dialer.attempts import Claim, Ending
 from dialer.claim import Claimer, NotNow, Rules
@@ -16,9 +18,7 @@ from dialer.retries import RetryPolicy
 from dialer.storage import Storage
 from dialer.tables import Source
 from dialer.windows import CallWindow
-from sqlalchemy import Table, select
-
-from dialer_support.timing import HandClock
+from support.timing import HandClock
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 ALWAYS = CallWindow.parse("00:00-24:00", TEHRAN)

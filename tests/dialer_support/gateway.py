@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from dialer.gateway import SERVICE
 from grpc import aio
+
+from dialer.gateway import SERVICE
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from salehi.intent.v1 import intent_pb2
 from servicekit.server import GrpcServer, GrpcService

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+
 from dialer.reporting import SERVICE
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.server import GrpcServer, GrpcService

@@ -17,10 +17,9 @@ from dialer.retries import RetryPolicy
 from dialer.storage import Storage
 from dialer.tables import attempts, reports
 from dialer.windows import CallWindow
-from salehi.calls.v1.calls_pb2 import Disposition, Result
-
 from dialer_support.campaign import TEHRAN, add, file_contact, panel_contact, rows_of, rules
-from dialer_support.timing import HandClock
+from salehi.calls.v1.calls_pb2 import Disposition, Result
+from support.timing import HandClock
 
 WINDOW = CallWindow.parse("09:00-23:59", TEHRAN)
 SPACING_MS = 1000

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from e2e_support import lab
 from e2e_support.stack import MakeStack, Stack, eventually, stack
-from lab.paths import REPOSITORY, LabPaths
-
 from lab import asterisk_config
+from lab.paths import REPOSITORY, LabPaths
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from e2e_support.stack import MakeStack, Stack, eventually, free_port
 from salehi.calls.v1 import calls_pb2
 

@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 
+from lab import control, processes
 from lab.demo.campaign import prepare, sync_prompts
 from lab.demo.cast import SETTINGS
 from lab.paths import REPOSITORY, LabPaths
-
-from lab import control, processes
 
 PROMPTS = ("hello", "goodby", "yes", "number", "onhold")
 

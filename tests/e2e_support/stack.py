@@ -15,6 +15,7 @@ from typing import TypeAlias
 import httpx
 from dotenv import dotenv_values
 from grpc import aio
+
 from lab.demo.campaign import environment
 from lab.paths import REPOSITORY
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc

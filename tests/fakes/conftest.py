@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+
 from lab.fakes.base import Fake
 from lab.fakes.serving import serving
 

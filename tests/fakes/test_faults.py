@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from lab.fakes.base import Fake
 from lab.fakes.faults import Fault, FaultKind
 from lab.fakes.panel import FakePanel

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from lab.fakes.base import Fake
 from lab.fakes.llm import FakeLlm
 from lab.fakes.sms import FakeSms

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from lab.fakes.base import Fake
 from lab.fakes.panel import FakePanel
 

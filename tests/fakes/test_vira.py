@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from lab.fakes.base import Fake
 from lab.fakes.tone import tone_wav
 from lab.fakes.vira import FakeVira

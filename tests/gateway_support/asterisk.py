@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import orjson
+
 from ari_gateway.ari import events as ev
 
 PROMPT_S = 3.0

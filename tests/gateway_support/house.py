@@ -18,9 +18,8 @@ from ari_gateway.sessions.live import CallPlan, Person
 from ari_gateway.sessions.manager import SessionManager
 from ari_gateway.sessions.outcome import Intent
 from ari_gateway.understanding import NotUnderstood, Understood
-from salehi.calls.v1 import calls_pb2
-
 from gateway_support.asterisk import Asterisk, FarEnd
+from salehi.calls.v1 import calls_pb2
 
 CUSTOMER = "PJSIP/100109120000101@trunk"
 OPERATOR = "PJSIP/200@operators"

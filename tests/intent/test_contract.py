@@ -14,6 +14,8 @@ import grpc
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pydantic import SecretStr
+
 from intent.llm import Llm
 from intent.service import SERVICE, IntentServicer
 from intent.settings import IntentSettings, Strategy
@@ -21,7 +23,6 @@ from intent.strategy import Classifier
 from lab.fakes.faults import Fault, FaultKind
 from lab.fakes.llm import FakeLlm
 from lab.fakes.serving import serving
-from pydantic import SecretStr
 from salehi.intent.v1 import intent_pb2 as pb
 from salehi.intent.v1 import intent_pb2_grpc
 from servicekit.breaker import Breaker

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+
 from intent.errors import (
     LlmAnswerError,
     LlmBusyError,
@@ -22,7 +24,6 @@ from intent.settings import IntentSettings
 from lab.fakes.faults import Fault, FaultKind
 from lab.fakes.llm import FakeLlm, Style
 from lab.fakes.serving import serving
-from pydantic import SecretStr
 
 Make = Callable[..., Any]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from intent.errors import RuleDataError
 from intent.lexicon import OTHER, Lexicon
 from intent.normalise import language_of, normalise, without_doubles

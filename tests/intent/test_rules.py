@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from intent.errors import TextTooLongError
 from intent.meaning import MAX_TEXT_CHARS, Language, Meaning
 from intent.rules import classify

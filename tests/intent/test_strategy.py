@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import REGISTRY
+
 from intent.errors import (
     LlmAnswerError,
     LlmBusyError,
@@ -15,7 +17,6 @@ from intent.errors import (
 from intent.meaning import Language, Meaning
 from intent.settings import Strategy
 from intent.strategy import Classifier, DecidedBy, ProviderState
-from prometheus_client import REGISTRY
 from servicekit.breaker import Breaker
 
 UNCLEAR = "اون قضیه که گفتید رو پیگیرم"

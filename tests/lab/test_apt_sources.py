@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from lab.apt_sources import AptSource, of_release, parse_deb822, parse_one_line, read_sources
 from lab.asterisk_root import choose_origin, machine_apt_options
 from lab.errors import LabError

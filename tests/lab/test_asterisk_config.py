@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from lab.errors import LabError
-from lab.paths import REPOSITORY, LabPaths
 
 from lab import asterisk_config
+from lab.errors import LabError
+from lab.paths import REPOSITORY, LabPaths
 
 TEMPLATES = REPOSITORY / "deploy/asterisk"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lab.behaviours import PromptLengths, Refuse, RingForever, Talk
 
 from lab import behaviours
+from lab.behaviours import PromptLengths, Refuse, RingForever, Talk
 
 PHRASE_MS = {behaviours.YES: 800, behaviours.NO: 900, behaviours.QUESTION: 1600}
 LENGTHS = st.builds(

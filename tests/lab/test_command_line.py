@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab.__main__ import EXIT_REFUSED, app
 from typer.testing import CliRunner
+
+from lab.__main__ import EXIT_REFUSED, app
 
 
 def test_down_on_a_lab_that_never_ran(tmp_path: Path) -> None:

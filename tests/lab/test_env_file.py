@@ -8,9 +8,9 @@ from pathlib import Path
 from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
-from lab.paths import LabPaths
 
 from lab import env_file
+from lab.paths import LabPaths
 
 VALUES = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1)
 

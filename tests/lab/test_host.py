@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lab.errors import LabError
 
 from lab import host
+from lab.errors import LabError
 
 
 @pytest.fixture

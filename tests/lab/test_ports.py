@@ -7,11 +7,11 @@ import socket
 from pathlib import Path
 
 import pytest
+
+from lab import control, ports
 from lab.addresses import Port
 from lab.errors import LabError
 from lab.processes import RunningPart
-
-from lab import control, ports
 
 TCP_TABLE = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from lab import control, processes
 from lab.errors import LabError
 from lab.paths import LabPaths
 from lab.processes import Part, RunningPart
-
-from lab import control, processes
 
 SLEEPER = Part(name="sleeper", argv=("sleep", "600"), ports=(), configuration={})
 

@@ -6,9 +6,9 @@ import wave
 from pathlib import Path
 
 import pytest
-from lab.behaviours import PromptLengths
 
 from lab import prompts
+from lab.behaviours import PromptLengths
 
 
 def write_wav(path: Path, rate_hz: int, seconds: float) -> None:

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab.behaviours import PromptLengths, Talk
-from lab.scenarios import Choice
 
 from lab import behaviours, scenarios
+from lab.behaviours import PromptLengths, Talk
+from lab.scenarios import Choice
 
 PHRASE_MS = {behaviours.YES: 800, behaviours.NO: 900, behaviours.QUESTION: 1600}
 PEOPLE = behaviours.customers(PromptLengths(), PHRASE_MS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from reporter_support.house import House, house_on
 from servicekit.database import open_database
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from reporter.breaker import BreakerRule, BreakerState, read_breaker
 from reporter.dialer_client import IDEMPOTENT, SERVICE, GrpcDialer
 from reporter.keeper import BreakerKeeper
@@ -14,11 +15,11 @@ from reporter.pacing import Pacing
 from reporter_support.dialer import FakeDialer
 from reporter_support.house import THRESHOLD, House
 from reporter_support.reports import failure, report_of
-from reporter_support.timing import eventually, running
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.server import GrpcServer, GrpcService
+from support.timing import eventually, running
 
 QUICK = Pacing(first_s=0.01, longest_s=0.02)
 

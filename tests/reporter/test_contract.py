@@ -8,6 +8,8 @@ from typing import TypeAlias
 import grpc
 import pytest
 from grpc import aio
+from sqlalchemy import text
+
 from reporter.ledger import Recorded
 from reporter.metrics import OUTBOX_DEAD, OUTBOX_PENDING, Gauger
 from reporter.service import SERVICE, ReporterServicer
@@ -17,7 +19,6 @@ from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.server import GrpcServer, GrpcService
-from sqlalchemy import text
 
 DEADLINE_S = 5.0
 Stub: TypeAlias = "reporter_pb2_grpc.ReporterServiceAsyncStub"

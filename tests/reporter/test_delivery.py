@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+
 from reporter.breaker import read_breaker, save_breaker
 from reporter.delivery import DeliveryWorker
 from reporter.pacing import Pacing
@@ -15,10 +16,10 @@ from reporter.panel import HttpPanel
 from reporter_support.house import THRESHOLD, House
 from reporter_support.panel import LOST_AFTER_ACCEPTING, FakePanel
 from reporter_support.reports import report_of
-from reporter_support.timing import HandClock, eventually, running
 from reporter_support.web import Answer
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2
+from support.timing import HandClock, eventually, running
 
 AT_ONCE = Pacing(first_s=0.0, longest_s=0.0)
 QUICK = Pacing(first_s=0.002, longest_s=0.01)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from reporter.export import COLUMNS, csv_header, csv_rows, escape_formula, json_lines
 from reporter.ledger import KeptResult
 from reporter.tables import DeliveryStatus

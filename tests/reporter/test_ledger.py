@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
 from reporter.errors import BadPageToken, StoreUnavailable
 from reporter.tables import DeliveryStatus, metadata
 from reporter.words import in_words
@@ -16,7 +18,6 @@ from reporter_support.house import House, house_on
 from reporter_support.reports import failure, report_of
 from salehi.calls.v1 import calls_pb2
 from servicekit.database import open_database
-from sqlalchemy import Connection, text
 
 
 async def _only(house: House, attempt_id: str) -> tuple[str, DeliveryStatus | None]:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+
 from reporter.errors import PanelRefused, PanelUnavailable
 from reporter.panel import HttpPanel, panel_body
 from reporter_support.reports import report_of

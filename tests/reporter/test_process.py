@@ -18,14 +18,15 @@ from pathlib import Path
 
 import pytest
 from grpc import aio
+
 from reporter_support.dialer import FakeDialer
 from reporter_support.panel import LOST_AFTER_ACCEPTING, OK, FakePanel
 from reporter_support.reports import failure, report_of
-from reporter_support.timing import eventually
 from reporter_support.web import Answer, WebServer
 from salehi.dialer.v1 import dialer_pb2_grpc
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.server import GrpcServer, GrpcService
+from support.timing import eventually
 
 
 def _free_port() -> int:

@@ -7,15 +7,16 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
+
 from reporter.alert_sender import AlertSender
 from reporter.errors import SmsFailed
 from reporter.pacing import Pacing
 from reporter.sms import Kavenegar, Melipayamak
 from reporter_support.house import ADMINS, THRESHOLD, House
 from reporter_support.reports import failure
-from reporter_support.timing import eventually, running
 from reporter_support.web import Answer, WebServer
-from structlog.testing import capture_logs
+from support.timing import eventually, running
 
 KEY = "secret-key-1"
 SENT = Answer(200, b'{"recIds": [81234], "status": ""}')

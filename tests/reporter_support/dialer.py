@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
+
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from reporter.alerts import AlertBook, AlertPlan
 from reporter.breaker import BreakerRule
 from reporter.ledger import Ledger
 from reporter.outbox import Outbox
 from reporter.storage import Storage
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from reporter_support.timing import HandClock
+from support.timing import HandClock
 
 ADMINS = ("09120000001", "09120000002")
 THRESHOLD = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from servicekit.database import open_database
 from servicekit.errors import StartupError
 

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+
 from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.errors import StartupError

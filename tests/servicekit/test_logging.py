@@ -11,6 +11,7 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+
 from servicekit.errors import StartupError
 from servicekit.logging import configure_logging
 from servicekit.pii import mask_number, mask_text

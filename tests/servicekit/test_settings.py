@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import Field, SecretStr
+
 from servicekit.errors import StartupError
 from servicekit.settings import CsvTuple, ServiceSettings, load_settings
 

@@ -7,6 +7,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from speech.audio import Recording, pcm_of, read_wav, samples_of, window_levels, write_wav
 from speech.errors import BadRequest
 

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+
 from speech.capacity import Capacity
 from speech.errors import AtCapacity
 

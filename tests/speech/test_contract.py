@@ -13,6 +13,7 @@ import pytest
 from grpc import aio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from salehi.speech.v1 import speech_pb2 as pb
 from salehi.speech.v1 import speech_pb2_grpc
 from servicekit.channel import Peer

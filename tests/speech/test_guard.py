@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from prometheus_client import REGISTRY
+
 from speech.errors import ProviderRefused, ProviderTooSlow, ProviderUnavailable
 from speech.guard import Patience
 from speech_support.engines import ScriptedStt, transcriber_of

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from servicekit.errors import StartupError
 from speech.audio import RATES_HZ, samples_of, window_levels, write_wav
 from speech.enhance import ENHANCED_RATE_HZ, enhance, level

@@ -7,6 +7,7 @@ import wave
 from pathlib import Path
 
 import pytest
+
 from servicekit.errors import StartupError
 from speech.audio import write_wav
 from speech.errors import BadRequest, ProviderError, ProviderUnavailable

@@ -6,6 +6,7 @@ import array
 import math
 
 import pytest
+
 from speech.audio import Recording, pcm_of
 from speech.vad import SpeechDetector, is_quiet
 from speech_support.phone import hiss, reply

@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
+
 from lab.fakes.faults import Fault, FaultKind
 from lab.fakes.serving import serving
 from lab.fakes.vira import FakeVira, SttShape, TtsShape
-from pydantic import SecretStr
 from speech.engines import SttParts, build_stt, build_tts, http_client
 from speech.errors import (
     BadRequest,

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+
 from speech.stt.base import Outcome
 from speech.stt.embedded import EmbeddedStt
 from speech.stt.workers import WorkerPool

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grpc import aio
+
+from lab.errors import LabError
+from lab.paths import REPOSITORY, LabPaths
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.channel import Peer
-
-from lab.errors import LabError
-from lab.paths import REPOSITORY, LabPaths
 
 _DEADLINE_S = 5.0
 _STOP_S = 20.0

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.demo.cast import Contact
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
 from salehi.reporter.v1 import reporter_pb2
-
-from lab.demo.cast import Contact
 
 SHORTEST_TALK_S = 2.0
 """The lab's operators stay for four seconds; less means that the two never heard each other."""

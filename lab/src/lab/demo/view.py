@@ -11,11 +11,11 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-from salehi.calls.v1 import calls_pb2
-from servicekit.pii import mask_number
 
 from lab.demo.campaign import Progress
 from lab.demo.verdict import Row
+from salehi.calls.v1 import calls_pb2
+from servicekit.pii import mask_number
 
 _STATES = {
     calls_pb2.CALL_STATE_DIALING: "dialing",
@@ -81,7 +81,9 @@ class View:
         )
         for call in progress.calls:
             calls.add_row(
-                mask_number(call.contact.national_number), f"…{call.line[-4:]}", _STATES.get(call.state, "")
+                mask_number(call.contact.national_number),
+                f"…{call.line[-4:]}",
+                _STATES.get(call.state, ""),
             )
         lines = Table("line", "now", "last minute", "today", title="Lines", title_style="bold")
         for line in progress.status.lines:

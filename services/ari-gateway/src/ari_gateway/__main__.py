@@ -6,12 +6,6 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import structlog
-from salehi.calls.v1 import calls_pb2_grpc
-from servicekit.channel import Peer
-from servicekit.database import open_database
-from servicekit.errors import StartupError
-from servicekit.server import GrpcService
-from servicekit.service import Runtime, run_service
 
 from ari_gateway.ari.errors import AriUnauthorized
 from ari_gateway.ari.link import EventLink, LinkAddress, LinkHandlers
@@ -30,6 +24,12 @@ from ari_gateway.sessions.listening import Listening
 from ari_gateway.sessions.manager import SessionManager
 from ari_gateway.settings import GatewaySettings
 from ari_gateway.understanding import INTENT, SPEECH, Understanding
+from salehi.calls.v1 import calls_pb2_grpc
+from servicekit.channel import Peer
+from servicekit.database import open_database
+from servicekit.errors import StartupError
+from servicekit.server import GrpcService
+from servicekit.service import Runtime, run_service
 
 log = structlog.get_logger(__name__)
 

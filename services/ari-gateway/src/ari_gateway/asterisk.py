@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
-from servicekit.errors import StartupError
 
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.errors import AriError, AriUnauthorized
@@ -19,6 +18,7 @@ from ari_gateway.sessions.endings import CallFailed
 from ari_gateway.sessions.legs import LegState
 from ari_gateway.sessions.live import LiveCall
 from ari_gateway.sessions.manager import SessionManager
+from servicekit.errors import StartupError
 
 log = structlog.get_logger(__name__)
 

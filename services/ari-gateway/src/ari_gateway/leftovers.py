@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import structlog
-from salehi.calls.v1 import calls_pb2
 
 from ari_gateway.ari.errors import AriError
 from ari_gateway.ari.rest import AriRest
 from ari_gateway.sessions.handover import bridge_id_of
 from ari_gateway.sessions.ledger import Ledger
+from salehi.calls.v1 import calls_pb2
 
 log = structlog.get_logger(__name__)
 

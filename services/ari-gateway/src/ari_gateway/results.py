@@ -7,12 +7,12 @@ import random
 
 import structlog
 from grpc import aio
-from salehi.calls.v1 import calls_pb2
-from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
-from servicekit.channel import Peer
 
 from ari_gateway.metrics import UNREPORTED_RESULTS
 from ari_gateway.sessions.ledger import Ledger
+from salehi.calls.v1 import calls_pb2
+from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
+from servicekit.channel import Peer
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,6 @@ from typing import TypeAlias
 import grpc
 from grpc import aio
 from opentelemetry import context as trace_context
-from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
@@ -18,6 +17,7 @@ from ari_gateway.sessions.ledger import Ledger
 from ari_gateway.sessions.live import CallPlan
 from ari_gateway.sessions.manager import AtCapacity, NotReady, SessionManager
 from ari_gateway.wire import person_of
+from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 
 CALLS = "salehi.calls.v1.CallService"
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import grpc
 from grpc import aio
 from opentelemetry import trace
-from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
-from salehi.speech.v1 import speech_pb2, speech_pb2_grpc
-from servicekit.channel import Peer
 
 from ari_gateway.metrics import TURN_STAGE_SECONDS
 from ari_gateway.sessions.outcome import Intent
+from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
+from salehi.speech.v1 import speech_pb2, speech_pb2_grpc
+from servicekit.channel import Peer
 
 tracer = trace.get_tracer(__name__)
 

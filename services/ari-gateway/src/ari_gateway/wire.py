@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from salehi.calls.v1 import calls_pb2
-from salehi.intent.v1 import intent_pb2
 
 from ari_gateway.sessions.disposition import Disposition
 from ari_gateway.sessions.legs import LegState
 from ari_gateway.sessions.live import LiveCall, Person, Record, Turn
 from ari_gateway.sessions.outcome import Intent, Result, Verdict
+from salehi.calls.v1 import calls_pb2
+from salehi.intent.v1 import intent_pb2
 
 _RESULTS = {
     Result.CONNECTED_TO_OPERATOR: calls_pb2.RESULT_CONNECTED_TO_OPERATOR,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import NoReturn
 
-from servicekit.service import Runtime, run_service
-
 from dialer.engine import open_engine
 from dialer.settings import DialerSettings
+from servicekit.service import Runtime, run_service
 
 
 async def serve(settings: DialerSettings, runtime: Runtime[DialerSettings]) -> None:

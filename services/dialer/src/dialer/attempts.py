@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from salehi.calls.v1.calls_pb2 import Call, Direction, Disposition, Outcome, Result
-from salehi.intent.v1.intent_pb2 import Intent
-from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +15,9 @@ from dialer.moments import timestamp_of
 from dialer.reports import queue_report
 from dialer.retries import RetryPolicy
 from dialer.tables import IS_OPEN, AttemptState, Source, attempts, contacts
+from salehi.calls.v1.calls_pb2 import Call, Direction, Disposition, Outcome, Result
+from salehi.intent.v1.intent_pb2 import Intent
+from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 
 UNKNOWN_OUTCOME = "unknown_outcome"
 INVALID_REQUEST = "invalid_request"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from servicekit.clock import Clock
 
 from dialer.attempts import Claim
 from dialer.claim import Claimer, NotNow, Refusal
@@ -16,6 +15,7 @@ from dialer.moments import now_ms
 from dialer.placing import Placer
 from dialer.readiness import Readiness
 from dialer.waking import Backoff, Bells, Trouble
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,6 @@ import uuid
 from dataclasses import dataclass, replace
 
 from opentelemetry import trace
-from servicekit.clock import Clock
-from servicekit.tracing import traceparent
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.attempts import Claim
@@ -21,6 +19,8 @@ from dialer.screening import next_contact, next_due_ms
 from dialer.storage import Storage, lock_claims
 from dialer.tables import AttemptState, attempts
 from dialer.windows import CallWindow
+from servicekit.clock import Clock
+from servicekit.tracing import traceparent
 
 tracer = trace.get_tracer(__name__)
 

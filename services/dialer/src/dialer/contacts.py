@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from salehi.calls.v1 import calls_pb2
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +13,7 @@ from dialer.errors import InvalidNumber
 from dialer.numbers import national
 from dialer.storage import insert_new
 from dialer.tables import ContactState, Queue, Source, contacts
+from salehi.calls.v1 import calls_pb2
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,6 @@ from dataclasses import dataclass
 
 import httpx
 import structlog
-from salehi.dialer.v1.dialer_pb2_grpc import add_DialerServiceServicer_to_server
-from servicekit.channel import Peer
-from servicekit.clock import Clock, SystemClock
-from servicekit.database import open_database
-from servicekit.server import GrpcService
 
 from dialer import gateway, reporting, service
 from dialer.campaign import Campaign
@@ -38,6 +33,11 @@ from dialer.status import StatusReader
 from dialer.storage import Storage
 from dialer.waking import Backoff, Bells, Trouble
 from dialer.watching import Watcher
+from salehi.dialer.v1.dialer_pb2_grpc import add_DialerServiceServicer_to_server
+from servicekit.channel import Peer
+from servicekit.clock import Clock, SystemClock
+from servicekit.database import open_database
+from servicekit.server import GrpcService
 
 log = structlog.get_logger(__name__)
 

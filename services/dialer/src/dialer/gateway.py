@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import grpc
 from grpc import aio
-from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
-from servicekit.channel import Peer
 
 from dialer.errors import GatewayRefused, GatewayUnavailable, RequestRejected
+from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
+from servicekit.channel import Peer
 
 SERVICE = "salehi.calls.v1.CallService"
 IDEMPOTENT = ("ListCalls", "HangUp")

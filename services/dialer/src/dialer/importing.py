@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from servicekit.clock import Clock
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +25,7 @@ from dialer.rejects import Rejects
 from dialer.storage import Storage, insert_new
 from dialer.tables import Source, batches, do_not_call
 from dialer.waking import Bells
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

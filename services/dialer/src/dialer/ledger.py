@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import structlog
-from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition
-from servicekit.clock import Clock
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +17,8 @@ from dialer.retries import RetryPolicy
 from dialer.storage import Storage, insert_new
 from dialer.tables import AttemptState, other_calls
 from dialer.waking import Bells
+from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

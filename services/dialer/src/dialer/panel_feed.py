@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 
 import structlog
-from salehi.calls.v1.calls_pb2 import Disposition, Result
-from servicekit.clock import Clock
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +22,8 @@ from dialer.reports import queue_report
 from dialer.storage import Storage, insert_new
 from dialer.tables import ContactState, Source, batches, contacts
 from dialer.waking import Bells, Trouble
+from salehi.calls.v1.calls_pb2 import Disposition, Result
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import structlog
 from opentelemetry import trace
-from salehi.calls.v1.calls_pb2 import PlaceCallRequest
-from servicekit.clock import Clock
-from servicekit.tracing import context_of
 
 from dialer.attempts import INVALID_REQUEST, Claim, Ending
 from dialer.errors import (
@@ -25,6 +22,9 @@ from dialer.moments import now_ms
 from dialer.numbers import DialTemplate
 from dialer.readiness import Readiness
 from dialer.waking import Backoff, Bells
+from salehi.calls.v1.calls_pb2 import PlaceCallRequest
+from servicekit.clock import Clock
+from servicekit.tracing import context_of
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)

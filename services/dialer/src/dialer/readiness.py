@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import structlog
-from servicekit.clock import Clock
 
 from dialer.errors import GatewayUnavailable
 from dialer.gateway import Gateway
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import structlog
-from servicekit.clock import Clock
 
 from dialer.attempts import UNKNOWN_OUTCOME, Ending
 from dialer.errors import GatewayUnavailable, StoreUnavailable
@@ -15,6 +14,7 @@ from dialer.moments import now_ms
 from dialer.tables import AttemptState
 from dialer.waking import Bells, Trouble
 from dialer.watching import take_in
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

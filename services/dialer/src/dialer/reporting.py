@@ -7,15 +7,15 @@ import asyncio
 import grpc
 import structlog
 from grpc import aio
-from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
-from servicekit.channel import Peer
-from servicekit.clock import Clock
 
 from dialer.errors import ReporterUnavailable, ReportRefused, StoreUnavailable
 from dialer.metrics import REPORTS_SENT
 from dialer.reports import acknowledged, refused, waiting_reports
 from dialer.storage import Storage
 from dialer.waking import Backoff, Bells, Trouble
+from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
+from servicekit.channel import Peer
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.storage import insert_new
 from dialer.tables import reports
+from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 
 _PAGE = 50
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from salehi.calls.v1.calls_pb2 import Result
 from sqlalchemy import ColumnElement, Row, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,6 +21,7 @@ from dialer.tables import (
     do_not_call,
     other_calls,
 )
+from salehi.calls.v1.calls_pb2 import Result
 
 DO_NOT_CALL = "do_not_call"
 LOCK_RAN_OUT = "panel_lock_ran_out"

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 import grpc
 from grpc import aio
-from salehi.calls.v1.calls_pb2 import Result
-from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
-from servicekit.clock import Clock
 
 from dialer.attempt_log import AttemptRecord, PageStart, list_page
 from dialer.do_not_call import add_numbers, entries, remove_numbers
@@ -23,6 +20,9 @@ from dialer.pauses import Pause, PauseKind, hold, in_force, lift
 from dialer.status import LineUse, StatusReader
 from dialer.storage import Storage, lock_claims
 from dialer.waking import Bells
+from salehi.calls.v1.calls_pb2 import Result
+from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
+from servicekit.clock import Clock
 
 SERVICE = "salehi.dialer.v1.DialerService"
 _MAX_REASON = 500

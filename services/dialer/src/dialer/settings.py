@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 from pydantic import Field, SecretStr, field_validator, model_validator
-from servicekit.settings import CsvTuple, Port, ServiceSettings
 
 from dialer.limits import Line, LineLimits, Pace
 from dialer.numbers import DialTemplate, NumberPlan, is_dialable, number_kinds
 from dialer.retries import RetryPolicy
 from dialer.windows import CallWindow
+from servicekit.settings import CsvTuple, Port, ServiceSettings
 
 _OVERRIDE = re.compile(r"([0-9]{3,15}):([0-9]{1,4})/([0-9]{1,5})/([0-9]{1,6})", re.ASCII)
 _TRUNK = re.compile(r"[A-Za-z0-9_.-]{1,80}", re.ASCII)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import structlog
-from servicekit.clock import Clock
 
 from dialer.contacts import NewContact, add_contacts
 from dialer.errors import InvalidNumber, UnreadableFile
@@ -15,6 +14,7 @@ from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.storage import Storage
 from dialer.tables import Source
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

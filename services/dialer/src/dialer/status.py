@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 
 import structlog
-from servicekit.clock import Clock
 
 from dialer.attempt_log import count
 from dialer.claim import Rules
@@ -19,6 +18,7 @@ from dialer.moments import unix_ms
 from dialer.pauses import Pause, PauseKind, in_force
 from dialer.storage import Storage
 from dialer.waking import Trouble
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

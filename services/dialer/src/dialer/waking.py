@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+
 from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)

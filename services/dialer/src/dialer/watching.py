@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from salehi.calls.v1.calls_pb2 import Call, WatchCallsResponse
-from servicekit.clock import Clock
 
 from dialer.errors import DialerError, GatewayUnavailable, StoreUnavailable
 from dialer.gateway import Gateway, Position
 from dialer.ledger import Ledger
 from dialer.waking import Backoff, Bells, Trouble
+from salehi.calls.v1.calls_pb2 import Call, WatchCallsResponse
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

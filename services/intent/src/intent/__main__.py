@@ -5,17 +5,16 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import get_args
 
-from salehi.intent.v1.intent_pb2_grpc import add_IntentServiceServicer_to_server
-from servicekit.breaker import Breaker
-from servicekit.server import GrpcService
-from servicekit.service import Runtime, run_service
-
 from intent.llm import Llm
 from intent.meaning import Language
 from intent.rules import rule_book
 from intent.service import SERVICE, IntentServicer
 from intent.settings import IntentSettings, Strategy
 from intent.strategy import Classifier
+from salehi.intent.v1.intent_pb2_grpc import add_IntentServiceServicer_to_server
+from servicekit.breaker import Breaker
+from servicekit.server import GrpcService
+from servicekit.service import Runtime, run_service
 
 
 async def serve(settings: IntentSettings, runtime: Runtime[IntentSettings]) -> None:

@@ -6,11 +6,11 @@ from typing import Any, cast, get_args
 
 import grpc
 from grpc import aio
-from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
 
 from intent.errors import TextTooLongError
 from intent.meaning import Language, Meaning
 from intent.strategy import Classifier, DecidedBy, ProviderState
+from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
 
 SERVICE = intent_pb2.DESCRIPTOR.services_by_name["IntentService"].full_name
 

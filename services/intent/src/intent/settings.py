@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
+
 from servicekit.settings import Port, ServiceSettings
 
 

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import structlog
 from opentelemetry import trace
-from servicekit.breaker import Breaker
 
 from intent import metrics
 from intent.errors import LlmAnswerError, LlmBusyError, LlmOutOfCreditError, LlmUnavailableError
@@ -17,6 +16,7 @@ from intent.meaning import Language, Meaning, Verdict
 from intent.normalise import language_of, normalise
 from intent.rules import check_length, rule_book
 from intent.settings import Strategy
+from servicekit.breaker import Breaker
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)

@@ -10,12 +10,6 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import structlog
-from salehi.reporter.v1 import reporter_pb2_grpc
-from servicekit.channel import Peer
-from servicekit.clock import SystemClock
-from servicekit.database import open_database
-from servicekit.server import GrpcService
-from servicekit.service import Runtime, run_service
 
 from reporter.alert_sender import AlertSender
 from reporter.alerts import AlertBook, AlertPlan
@@ -33,6 +27,12 @@ from reporter.service import SERVICE, ReporterServicer
 from reporter.settings import ReporterSettings
 from reporter.sms import Kavenegar, Melipayamak, SmsGateway
 from reporter.storage import Storage
+from salehi.reporter.v1 import reporter_pb2_grpc
+from servicekit.channel import Peer
+from servicekit.clock import SystemClock
+from servicekit.database import open_database
+from servicekit.server import GrpcService
+from servicekit.service import Runtime, run_service
 
 log = structlog.get_logger(__name__)
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from servicekit.clock import Clock
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from reporter.breaker import BreakerState
 from reporter.storage import Storage, unix_ms
 from reporter.tables import AlertKind, AlertStatus, alerts
+from servicekit.clock import Clock
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_ -]+")
 _TEXTS = {

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from salehi.calls.v1 import calls_pb2
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from reporter.storage import Storage
 from reporter.tables import breaker
+from salehi.calls.v1 import calls_pb2
 
 _OUT_OF_CREDIT = "out_of_credit"
 _REASON_LENGTH = 200

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import grpc
+
+from reporter.settings import ReporterSettings
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.errors import EXIT_CANNOT_START, StartupError
 from servicekit.settings import load_settings
-
-from reporter.settings import ReporterSettings
 
 _DEADLINE_S = 600.0
 _FORMATS = {

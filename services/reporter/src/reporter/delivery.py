@@ -8,7 +8,6 @@ import enum
 import structlog
 from opentelemetry import trace
 from opentelemetry.context import Context
-from servicekit.tracing import context_of
 
 from reporter.errors import PanelRefused, PanelUnavailable, StoreUnavailable
 from reporter.metrics import DELIVERIES, STORE_ERRORS
@@ -16,6 +15,7 @@ from reporter.outbox import Delivery, Outbox
 from reporter.pacing import Pacing
 from reporter.panel import Panel
 from reporter.wake import Wake
+from servicekit.tracing import context_of
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)

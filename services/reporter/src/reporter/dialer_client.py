@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from grpc import aio
-from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
-from servicekit.channel import Peer
 
 from reporter.errors import DialerUnavailable
+from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
+from servicekit.channel import Peer
 
 SERVICE = "salehi.dialer.v1.DialerService"
 IDEMPOTENT = ("Pause", "GetStatus")

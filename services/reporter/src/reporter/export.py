@@ -10,11 +10,11 @@ from datetime import UTC
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from salehi.calls.v1 import calls_pb2
-from salehi.intent.v1 import intent_pb2
 
 from reporter.ledger import KeptResult
 from reporter.words import enum_word
+from salehi.calls.v1 import calls_pb2
+from salehi.intent.v1 import intent_pb2
 
 COLUMNS = (
     "attempt_id",

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
-from servicekit.clock import Clock
 
 from reporter.alerts import AlertPlan
 from reporter.breaker import BreakerState, lock_breaker, read_breaker, save_breaker
@@ -17,6 +16,7 @@ from reporter.pacing import Pacing
 from reporter.storage import Storage, unix_ms
 from reporter.tables import AlertKind
 from reporter.wake import Wake
+from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -6,10 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from salehi.calls.v1 import calls_pb2
-from salehi.reporter.v1 import reporter_pb2
-from servicekit.clock import Clock
-from servicekit.tracing import traceparent
 from sqlalchemy import Row, Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +15,10 @@ from reporter.errors import BadPageToken
 from reporter.storage import Storage, moment, unix_ms
 from reporter.tables import AlertKind, DeliveryStatus, deliveries, results
 from reporter.words import in_words
+from salehi.calls.v1 import calls_pb2
+from salehi.reporter.v1 import reporter_pb2
+from servicekit.clock import Clock
+from servicekit.tracing import traceparent
 
 _PANEL = "panel"
 _STREAM_PAGE = 500

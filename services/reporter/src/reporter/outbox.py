@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from salehi.reporter.v1 import reporter_pb2
-from servicekit.clock import Clock
 from sqlalchemy import ColumnElement, Update, and_, func, select, update
 
 from reporter.storage import Storage, moment, unix_ms
 from reporter.tables import DeliveryStatus, breaker, deliveries, results
+from salehi.reporter.v1 import reporter_pb2
+from servicekit.clock import Clock
 
 _REASON_LENGTH = 300
 

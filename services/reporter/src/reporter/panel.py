@@ -8,11 +8,11 @@ from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
 import httpx
+
+from reporter.errors import PanelRefused, PanelUnavailable
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2
 from servicekit.pii import mask_text
-
-from reporter.errors import PanelRefused, PanelUnavailable
 
 _STATUSES = {
     calls_pb2.RESULT_CONNECTED_TO_OPERATOR: "CONNECTED",

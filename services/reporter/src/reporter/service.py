@@ -11,7 +11,6 @@ import grpc
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
-from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 
 from reporter.errors import BadPageToken, StoreUnavailable
 from reporter.export import csv_header, csv_rows, json_lines
@@ -20,6 +19,7 @@ from reporter.metrics import RESULTS, STORE_ERRORS, TECHNICAL_FAILURES
 from reporter.outbox import Outbox
 from reporter.tables import DeliveryStatus
 from reporter.words import RESULT_WORDS, in_words
+from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,6 @@ from salehi.speech.v1 import speech_pb2_grpc
 from servicekit.errors import StartupError
 from servicekit.server import GrpcService
 from servicekit.service import Runtime, run_service
-
 from speech.capacity import Capacity
 from speech.engines import build_stt, build_tts, http_client
 from speech.hearing import Hearing

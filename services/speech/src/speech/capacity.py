@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from servicekit.clock import Clock, SystemClock
-
 from speech.errors import AtCapacity
 from speech.metrics import IN_FLIGHT, REFUSED, WAITING
 

@@ -7,10 +7,10 @@ from speech.programs import run_program
 
 ENHANCED_RATE_HZ = 16000
 
-# Gentle on purpose. Measured on 90 phone-band replies: whole sentence recognised 90 % with and
-# without it on clean lines, 81 % with and 78 % without at 15 dB of noise; stronger denoising
-# (12 dB and more) takes consonants away with the hiss.
-_ENHANCE = "highpass=f=120,afftdn=nr=6:nf=-45,dynaudnorm=f=500:g=31:b=1:m=8"
+# Gentle on purpose. The denoiser alone, measured on 90 phone-band replies: 90 % recognised with and
+# without it on clean lines, 81 % with and 78 % without at 15 dB of noise. A normaliser that looks
+# farther than 3 frames around does nothing at all to recordings as short as a reply.
+_ENHANCE = "highpass=f=120,afftdn=nr=6:nf=-45,dynaudnorm=f=500:g=3:b=1:m=8"
 # -18 LUFS with 2 dB of headroom: as loud as a person on the line.
 _LOUDNESS = "highpass=f=80,loudnorm=I=-18:TP=-2:LRA=7"
 _ONLY_PIPES = ("-protocol_whitelist", "pipe,file")

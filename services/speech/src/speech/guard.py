@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from prometheus_client import Histogram
-from servicekit.clock import Clock, SystemClock
 
+from servicekit.clock import Clock, SystemClock
 from speech.capacity import Capacity
 from speech.errors import ProviderError, ProviderTooSlow, SpeechError
 from speech.metrics import RETRIES

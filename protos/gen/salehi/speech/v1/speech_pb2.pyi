@@ -30,7 +30,7 @@ class _TranscribeOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Tra
     TRANSCRIBE_OUTCOME_RECOGNISED: _TranscribeOutcome.ValueType  # 1
     """Words were recognised."""
     TRANSCRIBE_OUTCOME_NOTHING_SAID: _TranscribeOutcome.ValueType  # 2
-    """Nobody spoke; no provider was asked."""
+    """Nobody spoke. As a rule no provider was asked; where `engine` is set, it said so."""
     TRANSCRIBE_OUTCOME_NOT_UNDERSTOOD: _TranscribeOutcome.ValueType  # 3
     """Somebody spoke, but no words were recognised."""
 
@@ -42,7 +42,7 @@ TRANSCRIBE_OUTCOME_UNSPECIFIED: TranscribeOutcome.ValueType  # 0
 TRANSCRIBE_OUTCOME_RECOGNISED: TranscribeOutcome.ValueType  # 1
 """Words were recognised."""
 TRANSCRIBE_OUTCOME_NOTHING_SAID: TranscribeOutcome.ValueType  # 2
-"""Nobody spoke; no provider was asked."""
+"""Nobody spoke. As a rule no provider was asked; where `engine` is set, it said so."""
 TRANSCRIBE_OUTCOME_NOT_UNDERSTOOD: TranscribeOutcome.ValueType  # 3
 """Somebody spoke, but no words were recognised."""
 Global___TranscribeOutcome: _TypeAlias = TranscribeOutcome  # noqa: Y015

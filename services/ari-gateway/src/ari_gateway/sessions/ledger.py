@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from salehi.calls.v1 import calls_pb2
 from sqlalchemy import (
     Boolean,
     Column,
@@ -25,6 +24,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from salehi.calls.v1 import calls_pb2
 
 metadata = MetaData()
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import structlog
 from opentelemetry import context as trace_context
-from salehi.calls.v1 import calls_pb2
 
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.errors import AriError
@@ -25,6 +24,7 @@ from ari_gateway.sessions.feed import CallFeed
 from ari_gateway.sessions.ledger import Ledger
 from ari_gateway.sessions.live import CallPlan, LiveCall, Person
 from ari_gateway.wire import call_message
+from salehi.calls.v1 import calls_pb2
 
 log = structlog.get_logger(__name__)
 

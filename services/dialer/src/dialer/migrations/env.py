@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from servicekit.database import run_migrations
-
 from dialer.tables import metadata
+from servicekit.database import run_migrations
 
 run_migrations(metadata, "dialer_schema_version")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from servicekit.database import run_migrations
-
 from reporter.tables import metadata
+from servicekit.database import run_migrations
 
 run_migrations(metadata, "reporter_schema_version")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from servicekit.errors import EXIT_CANNOT_START, StartupError
 from servicekit.settings import load_settings
-
 from speech.engines import build_tts, http_client
 from speech.programs import require_programs
 from speech.prompts.catalogue import load_prompts

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from servicekit.errors import StartupError
 
 PROMPT_NAMES = ("hello", "goodby", "yes", "number", "onhold")

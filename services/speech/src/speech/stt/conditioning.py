@@ -13,8 +13,8 @@ from speech.audio import Recording, samples_of, window_levels
 
 _MODEL_RATE_HZ = 16000
 _TARGET_LEVEL = 2500.0
-_FLOOR_LEVEL = 60.0
-"""Level of the noise that is added: 32 dB below speech. Without it the empty bands and digital
+_FLOOR_LEVEL = 100.0
+"""Level of the noise that is added: 28 dB below speech. Without it the empty bands and digital
 silence of a telephone line look like nothing the model has ever heard."""
 _WINDOW = 160
 _ACTIVE_SHARE = 0.1

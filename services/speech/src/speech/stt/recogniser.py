@@ -20,6 +20,7 @@ _GRAMMAR = "replies"
 _PHONES = "phones"
 _NO_SPEECH = {"SIL", "+NSN+", "+SPN+"}
 _SILENCES = {"<s>", "</s>", "<sil>", "[NOISE]", "[SPEECH]"}
+_SHORTEST_S = 0.1  # no word is shorter; the decoder breaks on an empty recording
 _SCORE_SCALE = 1024  # scores of segments come shifted right by 10 bits
 _OPTIONS = {
     "lm": None,
@@ -82,7 +83,7 @@ class Fit:
         )
 
 
-_BIAS, _MEAN, _WORST, _UNEXPLAINED, _SILENCE = 6.0, 1.0, 0.3, -2.0, 0.3
+_BIAS, _MEAN, _WORST, _UNEXPLAINED, _SILENCE = 6.9, 2.2, 0.2, -3.1, 3.0
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Recogniser:
 
     def hear(self, recording: Recording) -> Heard:
         """Recognise one recording; takes about a tenth of its length."""
+        if recording.length_s < _SHORTEST_S:
+            return Heard("", None)
         pcm = condition(recording)
         text = self._decode(_GRAMMAR, pcm)
         if tuple(text.split()) not in self._sentences:
