@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from servicekit.errors import StartupError
 from servicekit.settings import Port, ServiceSettings
@@ -66,10 +66,14 @@ class SpeechSettings(ServiceSettings):
 
     @field_validator("vira_stt_url", "vira_tts_url")
     @classmethod
-    def _is_web_address(cls, value: str) -> str:
+    def _is_web_address(cls, value: str, field: ValidationInfo) -> str:
+        """A host alone is enough: Vira's own path is added."""
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("not a web address")
+        if parts.path in {"", "/"}:
+            usual = cls.model_fields[field.field_name or ""].default
+            return parts._replace(path=urlsplit(usual).path).geturl()
         return value
 
     @property

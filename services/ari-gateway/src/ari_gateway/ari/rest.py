@@ -17,13 +17,8 @@ import httpx
 import orjson
 import stamina
 
-from ari_gateway.ari.errors import (
-    AriConflict,
-    AriNotFound,
-    AriRefused,
-    AriUnauthorized,
-    AriUnavailable,
-)
+from ari_gateway.ari.errors import AriNotFound, AriUnavailable
+from ari_gateway.ari.refusals import refusal_of
 from ari_gateway.metrics import ARI_REQUEST_SECONDS
 
 # Below Asterisk's session_keep_alive (15 s), or a request may go into a closing connection.
@@ -268,36 +263,8 @@ class AriRest:
             ARI_REQUEST_SECONDS.labels(method).observe(time.perf_counter() - began)
         if response.is_success:
             return response.content
-        raise _refusal(response)
+        raise refusal_of(response)
 
 
 def _part(name: str) -> str:
     return quote(name, safe="")
-
-
-def _refusal(response: httpx.Response) -> Exception:
-    message = _message(response)
-    match response.status_code:
-        case 401 | 403:
-            return AriUnauthorized(message)
-        case 404 if not response.headers.get("content-type", "").startswith("application/json"):
-            # Asterisk answers 404 in HTML while it starts, or when ARI is not enabled.
-            return AriUnavailable(
-                "ARI is not there (404): Asterisk is starting, or ari.conf is off"
-            )
-        case 404:
-            return AriNotFound(message)
-        case 409:
-            return AriConflict(message)
-        case 503:
-            return AriUnavailable(message)
-        case status:
-            return AriRefused(status, message)
-
-
-def _message(response: httpx.Response) -> str:
-    try:
-        body = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        return response.reason_phrase
-    return str(body.get("message") or body.get("error") or response.reason_phrase)
