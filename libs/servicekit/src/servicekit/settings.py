@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -14,6 +15,20 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from servicekit.errors import StartupError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not a web address")
+    return value.rstrip("/")
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+"""Address of an HTTP server, without a slash at its end."""
+
+PeerAddress = Annotated[str, Field(pattern=r"^[^\s:/]+:[0-9]{1,5}$|^[a-z]+:\S+$")]
+"""Where a peer service is: `host:port`, or any gRPC target such as `dns:///name:port`."""
 
 
 def _split_commas(value: object) -> object:

@@ -7,9 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from servicekit.settings import Port, ServiceSettings
+from servicekit.settings import PeerAddress, Port, ServiceSettings, WebAddress
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 WsUrl = Annotated[str, StringConstraints(pattern=r"^wss?://[^/\s]+(/\S*)?$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
 SoundPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+)*$")]
@@ -22,7 +21,7 @@ class GatewaySettings(ServiceSettings):
     ari_gateway_port: Port = Field(50051, description="port for gRPC, 1 to 65535")
     ari_gateway_metrics_port: Port = Field(9101, description="port for /metrics, 1 to 65535")
 
-    ari_base_url: HttpUrl = Field(
+    ari_base_url: WebAddress = Field(
         "http://127.0.0.1:8088/ari", description="for example http://127.0.0.1:8088/ari"
     )
     ari_ws_url: WsUrl = Field(
@@ -65,9 +64,9 @@ class GatewaySettings(ServiceSettings):
     stt_timeout: float = Field(30.0, gt=0, le=120, description="seconds for one transcription")
     llm_timeout: float = Field(20.0, gt=0, le=120, description="seconds for one classification")
 
-    speech_address: str = Field("127.0.0.1:50053", description="host:port of the speech service")
-    intent_address: str = Field("127.0.0.1:50054", description="host:port of the intent service")
-    reporter_address: str = Field("127.0.0.1:50055", description="host:port of the reporter")
+    speech_address: PeerAddress = Field("127.0.0.1:50053", description="host:port of speech")
+    intent_address: PeerAddress = Field("127.0.0.1:50054", description="host:port of intent")
+    reporter_address: PeerAddress = Field("127.0.0.1:50055", description="host:port of reporter")
 
     ast_sound_dir: Path | None = Field(
         None, description="directory prompts are synced to, for messages about missing ones"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
-from urllib.parse import urlsplit
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
@@ -16,13 +15,11 @@ from dialer.limits import Line, LineLimits, Pace
 from dialer.numbers import DialTemplate, NumberPlan, is_dialable, number_kinds
 from dialer.retries import RetryPolicy
 from dialer.windows import CallWindow
-from servicekit.settings import CsvTuple, Port, ServiceSettings
+from servicekit.settings import CsvTuple, PeerAddress, Port, ServiceSettings, WebAddress
 
 _OVERRIDE = re.compile(r"([0-9]{3,15}):([0-9]{1,4})/([0-9]{1,5})/([0-9]{1,6})", re.ASCII)
 _TRUNK = re.compile(r"[A-Za-z0-9_.-]{1,80}", re.ASCII)
 _CSV_OF_DIGITS = "numbers of our lines, 3 to 15 digits each, separated by commas: 1001,1002"
-
-_Address = Annotated[str, Field(pattern=r"^[^\s:/]+:[0-9]{1,5}$|^[a-z]+:\S+$")]
 
 
 class DialerSettings(ServiceSettings):
@@ -35,10 +32,10 @@ class DialerSettings(ServiceSettings):
         description="sqlite:///path or postgresql://user:password@host/name; "
         "empty: dialer.db in DATA_DIR",
     )
-    ari_gateway_address: _Address = Field(
+    ari_gateway_address: PeerAddress = Field(
         "127.0.0.1:50051", description="gRPC address of the ari-gateway, host:port"
     )
-    reporter_address: _Address = Field(
+    reporter_address: PeerAddress = Field(
         "127.0.0.1:50055", description="gRPC address of the reporter, host:port"
     )
 
@@ -113,7 +110,7 @@ class DialerSettings(ServiceSettings):
         "00:00-24:00: always",
     )
 
-    panel_base_url: str | None = Field(
+    panel_base_url: WebAddress | None = Field(
         None, description="address of the panel, http:// or https://; empty: no panel"
     )
     panel_api_token: SecretStr | None = Field(None, description="the panel's bearer token")
@@ -199,16 +196,6 @@ class DialerSettings(ServiceSettings):
     def _is_window(cls, value: str) -> str:
         CallWindow.parse(value, ZoneInfo("UTC"))
         return value
-
-    @field_validator("panel_base_url")
-    @classmethod
-    def _is_web_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("not a web address")
-        return value.rstrip("/")
 
     @field_validator("dial_template")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from servicekit.settings import Port, ServiceSettings
+from servicekit.settings import Port, ServiceSettings, WebAddress
 
 
 class Strategy(StrEnum):
@@ -29,9 +29,8 @@ class IntentSettings(ServiceSettings):
     intent_budget: float = Field(
         2.0, gt=0, le=60, description="longest time for one decision, in seconds, 0 to 60"
     )
-    gapgpt_base_url: str = Field(
+    gapgpt_base_url: WebAddress = Field(
         "https://api.gapgpt.app/v1",
-        pattern=r"^https?://[^\s/]",
         description="address of an OpenAI-compatible server, http(s)://host/v1",
     )
     gapgpt_api_key: SecretStr | None = Field(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from servicekit.settings import CsvTuple, Port, ServiceSettings
+from servicekit.settings import CsvTuple, PeerAddress, Port, ServiceSettings, WebAddress
 
 SmsProvider = Literal["melipayamak", "kavenegar"]
 
@@ -27,15 +26,15 @@ class ReporterSettings(ServiceSettings):
         description="sqlite:///path or postgresql://user:password@host/name; "
         "empty: reporter.db in DATA_DIR",
     )
-    dialer_address: str = Field(
+    dialer_address: PeerAddress = Field(
         "127.0.0.1:50052", description="gRPC address of the dialer, host:port"
     )
-    panel_base_url: str | None = Field(
+    panel_base_url: WebAddress | None = Field(
         None, description="address of the panel, http:// or https://; empty: no panel"
     )
     panel_api_token: SecretStr | None = Field(None, description="the panel's bearer token")
     sms_provider: SmsProvider = Field("melipayamak", description="melipayamak or kavenegar")
-    sms_base_url: str | None = Field(
+    sms_base_url: WebAddress | None = Field(
         None, description="address of the SMS gateway, http:// or https://; empty: the provider's"
     )
     sms_api_key: SecretStr | None = Field(None, description="key of the SMS gateway; empty: no SMS")
@@ -55,16 +54,6 @@ class ReporterSettings(ServiceSettings):
     http_max_connections: int = Field(
         100, ge=1, le=10_000, description="connections open at once, 1 to 10000"
     )
-
-    @field_validator("panel_base_url", "sms_base_url")
-    @classmethod
-    def _is_web_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("not a web address")
-        return value.rstrip("/")
 
     @model_validator(mode="after")
     def _panel_needs_token(self) -> ReporterSettings:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from servicekit.errors import StartupError
-from servicekit.settings import Port, ServiceSettings
+from servicekit.settings import Port, ServiceSettings, WebAddress
 
 _VIRA = "https://partai.gw.isahab.ir"
 _PROMPTS = Path("assets/audio/prompts.yaml")
@@ -25,11 +25,11 @@ class SpeechSettings(ServiceSettings):
     vira_tts_token: SecretStr | None = Field(
         None, description="gateway token of Vira text-to-speech; empty: espeak-ng"
     )
-    vira_stt_url: str = Field(
+    vira_stt_url: WebAddress = Field(
         f"{_VIRA}/avanegar/v2/avanegar/request",
         description="address of Vira speech-to-text, http:// or https://",
     )
-    vira_tts_url: str = Field(
+    vira_tts_url: WebAddress = Field(
         f"{_VIRA}/avasho/v2/avasho/request",
         description="address of Vira text-to-speech, http:// or https://",
     )
@@ -66,12 +66,10 @@ class SpeechSettings(ServiceSettings):
 
     @field_validator("vira_stt_url", "vira_tts_url")
     @classmethod
-    def _is_web_address(cls, value: str, field: ValidationInfo) -> str:
+    def _complete(cls, value: str, field: ValidationInfo) -> str:
         """A host alone is enough: Vira's own path is added."""
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("not a web address")
-        if parts.path in {"", "/"}:
+        if not parts.path:
             usual = cls.model_fields[field.field_name or ""].default
             return parts._replace(path=urlsplit(usual).path).geturl()
         return value
