@@ -112,6 +112,7 @@ class PromptCheck:
             await self._ari.stop_playback(check_id)
             return True
         finally:
+            self._waits.forget(check_id)
             await self._ari.delete_bridge(check_id)
 
     def _explain(self, missing: Sequence[str]) -> str:

@@ -31,6 +31,11 @@ class Waits:
         if future is not None and not future.done():
             future.set_result(value)
 
+    def forget(self, about: str) -> None:
+        """Give up every wait about something."""
+        for key in [key for key in self._open if key[1] == about]:
+            del self._open[key]
+
     def open_about(self, kind: str) -> list[str]:
         """Which ids of one kind are waited for."""
         return [about for open_kind, about in self._open if open_kind == kind]
