@@ -13,19 +13,19 @@ from lab.demo.campaign import prepare, sync_prompts
 from lab.demo.cast import SETTINGS
 from lab.paths import REPOSITORY, LabPaths
 
-PROMPTS = ("hello", "goodby", "yes", "number", "onhold")
+_SYNCED: set[str] = set()
 
 
 async def up(language: str = "en") -> None:
     """Start what is not running; the people wait as long as the prompts of a language are.
 
-    Prompts that are not there are rendered first, as a user does it.
+    Once per run the prompts are brought up to date first, as a user does it.
     """
     await _start(language)
-    paths = LabPaths(REPOSITORY / ".lab")
-    folder = paths.sound_dir / language
-    if not all((folder / f"{name}.wav").is_file() for name in PROMPTS):
+    if language not in _SYNCED:
+        paths = LabPaths(REPOSITORY / ".lab")
         await sync_prompts(prepare(paths, {**SETTINGS, "CALL_LANGUAGE": language}))
+        _SYNCED.add(language)
         await _start(language)
 
 
