@@ -17,7 +17,7 @@ from dialer.watching import Watcher
 from servicekit.clock import Clock
 
 PLAN = NumberPlan()
-TRUNK = Trunk("trunk", DialTemplate("{line_last4}{number}", PLAN), None, 30)
+TRUNK = Trunk("trunk", DialTemplate("{line_last4}{number}"), None, 30)
 
 
 class House:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import grpc
 import structlog
 from grpc import aio
 
@@ -75,16 +74,6 @@ class Peer:
         trace: TracebackType | None,
     ) -> None:
         await self.channel.close()
-
-
-def is_transient(error: grpc.RpcError) -> bool:
-    """Whether the same call may succeed later: the peer is away, slow or full."""
-    code: Any = error.code() if isinstance(error, aio.AioRpcError) else None
-    return code in {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-    }
 
 
 def _service_config(service: str, idempotent: Sequence[str]) -> str:

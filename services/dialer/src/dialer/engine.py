@@ -137,7 +137,7 @@ class Engine:
         patience = Backoff(self._clock)
         trunk = Trunk(
             settings.outbound_trunk,
-            DialTemplate(settings.dial_template, settings.plan),
+            DialTemplate(settings.dial_template),
             settings.default_caller_id,
             settings.origination_timeout,
         )

@@ -122,7 +122,6 @@ class DialTemplate:
     """
 
     template: str
-    plan: NumberPlan
 
     def __post_init__(self) -> None:
         """Refuse a template with other fields, or one that gives no dial string."""

@@ -200,7 +200,7 @@ class DialerSettings(ServiceSettings):
     @field_validator("dial_template")
     @classmethod
     def _is_template(cls, value: str) -> str:
-        DialTemplate(value, NumberPlan())
+        DialTemplate(value)
         return value
 
     @model_validator(mode="after")

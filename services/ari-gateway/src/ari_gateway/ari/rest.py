@@ -219,12 +219,6 @@ class AriRest:
         """Delete a bridge; its channels stay. Nothing happens when it is gone."""
         await self._delete(f"/bridges/{_part(bridge_id)}")
 
-    async def bridge_ids(self) -> set[str]:
-        """All bridges of this Asterisk, ours or not."""
-        return {
-            str(bridge["id"]) for bridge in orjson.loads(await self._request("GET", "/bridges"))
-        }
-
     async def _exists(self, path: str) -> bool:
         try:
             await self._repeatable("GET", path)
