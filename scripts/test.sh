@@ -14,7 +14,7 @@ lint() {
     scripts/protos.sh --check
 }
 types() { step "types"; mypy; }
-unit() { step "unit and contract tests"; pytest -m 'not e2e' "$@"; }
+unit() { step "unit and contract tests"; scripts/postgres.sh; pytest -m 'not e2e' "$@"; }
 e2e() {
     step "end-to-end tests on a real Asterisk"
     # A lab that was not running before is not left running.

@@ -20,8 +20,17 @@ FILE_ONLY = "servicekit.file_only"
 
 _MAX_FILE_BYTES = 10_000_000
 _KEPT_FILES = 5
-# These write addresses of requests (which hold keys) or a line per event.
-_QUIET_LIBRARIES = ("httpx", "httpx2", "httpcore", "openai", "websockets", "alembic", "uvicorn")
+# These write addresses of requests (which hold keys), values of statements or a line per event.
+_QUIET_LIBRARIES = (
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "openai",
+    "websockets",
+    "alembic",
+    "uvicorn",
+    "aiosqlite",
+)
 
 
 def configure_logging(service: str, settings: ServiceSettings) -> None:

@@ -226,6 +226,7 @@ class PlaceCallRequest(_message.Message):
     RING_TIMEOUT_S_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
     SCENARIO_FIELD_NUMBER: _builtins.int
+    ORIGINATE_BEFORE_FIELD_NUMBER: _builtins.int
     attempt_id: _builtins.str
     """The attempt, a UUID in its canonical lower-case form; becomes Asterisk's channel id."""
     endpoint: _builtins.str
@@ -242,6 +243,13 @@ class PlaceCallRequest(_message.Message):
     def contact(self) -> Global___Contact:
         """The person called."""
 
+    @_builtins.property
+    def originate_before(self) -> _timestamp_pb2.Timestamp:
+        """The originate leaves before this moment or never, so that whoever stops dialing knows when the
+        last call has left; the clocks of both sides must agree to a fraction of a second. Unset: no
+        such moment.
+        """
+
     def __init__(
         self,
         *,
@@ -252,10 +260,11 @@ class PlaceCallRequest(_message.Message):
         ring_timeout_s: _builtins.int = ...,
         contact: Global___Contact | None = ...,
         scenario: _builtins.str = ...,
+        originate_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "originate_before", b"originate_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "caller_id", b"caller_id", "contact", b"contact", "endpoint", b"endpoint", "line", b"line", "ring_timeout_s", b"ring_timeout_s", "scenario", b"scenario"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "caller_id", b"caller_id", "contact", b"contact", "endpoint", b"endpoint", "line", b"line", "originate_before", b"originate_before", "ring_timeout_s", b"ring_timeout_s", "scenario", b"scenario"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,19 +306,23 @@ class HangUpRequest(_message.Message):
 
     ATTEMPT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    UNLESS_ANSWERED_FIELD_NUMBER: _builtins.int
     attempt_id: _builtins.str
     """The attempt."""
     reason: _builtins.str
     """Why, in a few words, for the log. No personal data."""
+    unless_answered: _builtins.bool
+    """Leave the call alone once the customer has answered."""
     def __init__(
         self,
         *,
         attempt_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        unless_answered: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "reason", b"reason", "unless_answered", b"unless_answered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,21 +353,27 @@ class ListCallsRequest(_message.Message):
 
     ATTEMPT_IDS_FIELD_NUMBER: _builtins.int
     INCLUDE_ENDED_FIELD_NUMBER: _builtins.int
+    ENDED_SINCE_FIELD_NUMBER: _builtins.int
     include_ended: _builtins.bool
     """Also ended calls that are still remembered."""
     @_builtins.property
     def attempt_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these attempts; empty means all."""
 
+    @_builtins.property
+    def ended_since(self) -> _timestamp_pb2.Timestamp:
+        """Of the ended ones only those that ended at this moment or later; unset means all."""
+
     def __init__(
         self,
         *,
         attempt_ids: _abc.Iterable[_builtins.str] | None = ...,
         include_ended: _builtins.bool = ...,
+        ended_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_since", b"ended_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_ids", b"attempt_ids", "include_ended", b"include_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_ids", b"attempt_ids", "ended_since", b"ended_since", "include_ended", b"include_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,8 +69,9 @@ class CallServiceServicer:
         and is seen on WatchCalls. Deadline: 5 s. If the answer is lost, ask ListCalls for the
         attempt; never ask for the call under a new id.
         Status: INVALID_ARGUMENT a malformed id, endpoint or number · RESOURCE_EXHAUSTED no capacity
-        now, nothing was dialled, try later · FAILED_PRECONDITION not ready to dial (a prompt is
-        missing, Asterisk away, draining), nothing was dialled · UNAVAILABLE server not reached.
+        now (here, at speech or at intent), nothing was dialled, try later · FAILED_PRECONDITION not
+        ready to dial (a prompt is missing, Asterisk away, draining) or asked too late, nothing was
+        dialled · UNAVAILABLE server not reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,8 +41,9 @@ class CallServiceStub:
     and is seen on WatchCalls. Deadline: 5 s. If the answer is lost, ask ListCalls for the
     attempt; never ask for the call under a new id.
     Status: INVALID_ARGUMENT a malformed id, endpoint or number · RESOURCE_EXHAUSTED no capacity
-    now, nothing was dialled, try later · FAILED_PRECONDITION not ready to dial (a prompt is
-    missing, Asterisk away, draining), nothing was dialled · UNAVAILABLE server not reached.
+    now (here, at speech or at intent), nothing was dialled, try later · FAILED_PRECONDITION not
+    ready to dial (a prompt is missing, Asterisk away, draining) or asked too late, nothing was
+    dialled · UNAVAILABLE server not reached.
     """
     HangUp: _grpc.UnaryUnaryMultiCallable[_calls_pb2.HangUpRequest, _calls_pb2.HangUpResponse]
     """Ends a live call; its result is reported as usual.
@@ -77,8 +78,9 @@ class CallServiceAsyncStub(CallServiceStub):
     and is seen on WatchCalls. Deadline: 5 s. If the answer is lost, ask ListCalls for the
     attempt; never ask for the call under a new id.
     Status: INVALID_ARGUMENT a malformed id, endpoint or number · RESOURCE_EXHAUSTED no capacity
-    now, nothing was dialled, try later · FAILED_PRECONDITION not ready to dial (a prompt is
-    missing, Asterisk away, draining), nothing was dialled · UNAVAILABLE server not reached.
+    now (here, at speech or at intent), nothing was dialled, try later · FAILED_PRECONDITION not
+    ready to dial (a prompt is missing, Asterisk away, draining) or asked too late, nothing was
+    dialled · UNAVAILABLE server not reached.
     """
     HangUp: _aio.UnaryUnaryMultiCallable[_calls_pb2.HangUpRequest, _calls_pb2.HangUpResponse]  # type: ignore[assignment]
     """Ends a live call; its result is reported as usual.
@@ -116,8 +118,9 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         and is seen on WatchCalls. Deadline: 5 s. If the answer is lost, ask ListCalls for the
         attempt; never ask for the call under a new id.
         Status: INVALID_ARGUMENT a malformed id, endpoint or number · RESOURCE_EXHAUSTED no capacity
-        now, nothing was dialled, try later · FAILED_PRECONDITION not ready to dial (a prompt is
-        missing, Asterisk away, draining), nothing was dialled · UNAVAILABLE server not reached.
+        now (here, at speech or at intent), nothing was dialled, try later · FAILED_PRECONDITION not
+        ready to dial (a prompt is missing, Asterisk away, draining) or asked too late, nothing was
+        dialled · UNAVAILABLE server not reached.
         """
 
     @_abc_1.abstractmethod

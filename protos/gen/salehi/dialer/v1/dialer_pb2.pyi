@@ -33,6 +33,8 @@ class _PauseKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PauseKind.V
     """A person."""
     PAUSE_KIND_BREAKER: _PauseKind.ValueType  # 2
     """The breaker: too many technical failures in a row, or no credit at a provider."""
+    PAUSE_KIND_PANEL: _PauseKind.ValueType  # 3
+    """The panel: it answered call_allowed=false. Shown only; the panel alone makes and lifts it."""
 
 class PauseKind(_PauseKind, metaclass=_PauseKindEnumTypeWrapper):
     """Who holds dialing back; each kind is lifted separately."""
@@ -43,6 +45,8 @@ PAUSE_KIND_MANUAL: PauseKind.ValueType  # 1
 """A person."""
 PAUSE_KIND_BREAKER: PauseKind.ValueType  # 2
 """The breaker: too many technical failures in a row, or no credit at a provider."""
+PAUSE_KIND_PANEL: PauseKind.ValueType  # 3
+"""The panel: it answered call_allowed=false. Shown only; the panel alone makes and lifts it."""
 Global___PauseKind: _TypeAlias = PauseKind  # noqa: Y015
 
 @_typing.final
@@ -72,12 +76,15 @@ class PauseReason(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     BY_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
+    TRIAL_CALLS_FIELD_NUMBER: _builtins.int
     kind: Global___PauseKind.ValueType
     """Who holds it back."""
     reason: _builtins.str
     """Why, in words."""
     by: _builtins.str
     """Who asked, as given; may be empty."""
+    trial_calls: _builtins.int
+    """Trial calls that may still be dialled in spite of it; BREAKER only."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Since when."""
@@ -89,10 +96,11 @@ class PauseReason(_message.Message):
         reason: _builtins.str = ...,
         by: _builtins.str = ...,
         since: _timestamp_pb2.Timestamp | None = ...,
+        trial_calls: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "kind", b"kind", "reason", b"reason", "since", b"since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "kind", b"kind", "reason", b"reason", "since", b"since", "trial_calls", b"trial_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,6 +165,7 @@ class GetStatusResponse(_message.Message):
     CONTACTS_WAITING_FIELD_NUMBER: _builtins.int
     ATTEMPTS_OPEN_FIELD_NUMBER: _builtins.int
     ATTEMPTS_DONE_FIELD_NUMBER: _builtins.int
+    OPERATORS_FIELD_NUMBER: _builtins.int
     paused: _builtins.bool
     """True when something holds dialing back: pauses, or the reason below."""
     waiting_for: _builtins.str
@@ -177,6 +186,10 @@ class GetStatusResponse(_message.Message):
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineStatus]:
         """Every line."""
 
+    @_builtins.property
+    def operators(self) -> Global___OperatorLoad:
+        """Operators against calls that will need one; unset when OPERATOR_SLOTS is not set."""
+
     def __init__(
         self,
         *,
@@ -187,14 +200,49 @@ class GetStatusResponse(_message.Message):
         contacts_waiting: _builtins.int = ...,
         attempts_open: _builtins.int = ...,
         attempts_done: _builtins.int = ...,
+        operators: Global___OperatorLoad | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operators", b"operators"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts_done", b"attempts_done", "attempts_open", b"attempts_open", "contacts_waiting", b"contacts_waiting", "lines", b"lines", "paused", b"paused", "pauses", b"pauses", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts_done", b"attempts_done", "attempts_open", b"attempts_open", "contacts_waiting", b"contacts_waiting", "lines", b"lines", "operators", b"operators", "paused", b"paused", "pauses", b"pauses", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class OperatorLoad(_message.Message):
+    """How many operators are taken, and how many calls under way may need one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOTS_FIELD_NUMBER: _builtins.int
+    BUSY_FIELD_NUMBER: _builtins.int
+    UNDECIDED_FIELD_NUMBER: _builtins.int
+    SHARE_OF_YES_FIELD_NUMBER: _builtins.int
+    slots: _builtins.int
+    """Operators there are (OPERATOR_SLOTS)."""
+    busy: _builtins.int
+    """Calls that ring at or talk with an operator."""
+    undecided: _builtins.int
+    """Calls under way that may still come to that."""
+    share_of_yes: _builtins.float
+    """Share of attempts that came to an operator, learned from the latest ones, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        slots: _builtins.int = ...,
+        busy: _builtins.int = ...,
+        undecided: _builtins.int = ...,
+        share_of_yes: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "share_of_yes", b"share_of_yes", "slots", b"slots", "undecided", b"undecided"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorLoad: _TypeAlias = OperatorLoad  # noqa: Y015
 
 @_typing.final
 class PauseRequest(_message.Message):
@@ -251,19 +299,25 @@ class ResumeRequest(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     BY_FIELD_NUMBER: _builtins.int
+    TRIAL_CALLS_FIELD_NUMBER: _builtins.int
     kind: Global___PauseKind.ValueType
     """Which kind to lift; UNSPECIFIED lifts MANUAL and BREAKER."""
     by: _builtins.str
     """Who asks; free text."""
+    trial_calls: _builtins.int
+    """Leaves the pause in force but lets so many calls be dialled, to see whether the cause is gone;
+    0 lifts the pause. BREAKER only.
+    """
     def __init__(
         self,
         *,
         kind: Global___PauseKind.ValueType = ...,
         by: _builtins.str = ...,
+        trial_calls: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "kind", b"kind", "trial_calls", b"trial_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -292,6 +346,62 @@ class ResumeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResumeResponse: _TypeAlias = ResumeResponse  # noqa: Y015
+
+@_typing.final
+class EmergencyStopRequest(_message.Message):
+    """Asks to stop everything."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    END_ANSWERED_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, 1 to 500 characters."""
+    by: _builtins.str
+    """Who asks; free text."""
+    end_answered: _builtins.bool
+    """Also end the calls that were answered."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        by: _builtins.str = ...,
+        end_answered: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "end_answered", b"end_answered", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmergencyStopRequest: _TypeAlias = EmergencyStopRequest  # noqa: Y015
+
+@_typing.final
+class EmergencyStopResponse(_message.Message):
+    """Dialing is stopped."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_ENDED_FIELD_NUMBER: _builtins.int
+    GATEWAY_REACHED_FIELD_NUMBER: _builtins.int
+    calls_ended: _builtins.int
+    """Calls the gateway was asked to end."""
+    gateway_reached: _builtins.bool
+    """False when the gateway could not be asked: calls may still ring; ending them goes on by itself."""
+    def __init__(
+        self,
+        *,
+        calls_ended: _builtins.int = ...,
+        gateway_reached: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_ended", b"calls_ended", "gateway_reached", b"gateway_reached"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmergencyStopResponse: _TypeAlias = EmergencyStopResponse  # noqa: Y015
 
 @_typing.final
 class ImportContactsRequest(_message.Message):
@@ -627,3 +737,121 @@ class ListDoNotCallResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDoNotCallResponse: _TypeAlias = ListDoNotCallResponse  # noqa: Y015
+
+@_typing.final
+class ImportDoNotCallRequest(_message.Message):
+    """One chunk of a CSV file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CSV_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    csv: _builtins.bytes
+    """Bytes of the file, in order; UTF-8, with or without a header row."""
+    reason: _builtins.str
+    """Why these numbers are on it; read from the first chunk."""
+    def __init__(
+        self,
+        *,
+        csv: _builtins.bytes = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportDoNotCallRequest: _TypeAlias = ImportDoNotCallRequest  # noqa: Y015
+
+@_typing.final
+class ImportDoNotCallResponse(_message.Message):
+    """What became of the file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDED_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    REJECTED_COUNT_FIELD_NUMBER: _builtins.int
+    added: _builtins.int
+    """How many numbers were not on the list before."""
+    known: _builtins.int
+    """How many were on it already."""
+    rejected_count: _builtins.int
+    """How many rows had none in all."""
+    @_builtins.property
+    def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]:
+        """Rows without a number, the first 1,000."""
+
+    def __init__(
+        self,
+        *,
+        added: _builtins.int = ...,
+        known: _builtins.int = ...,
+        rejected: _abc.Iterable[Global___RejectedRow] | None = ...,
+        rejected_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "known", b"known", "rejected", b"rejected", "rejected_count", b"rejected_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportDoNotCallResponse: _TypeAlias = ImportDoNotCallResponse  # noqa: Y015
+
+@_typing.final
+class ErasePersonRequest(_message.Message):
+    """Whom to forget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    FORGET_DO_NOT_CALL_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """The number in any common form. Personal data."""
+    forget_do_not_call: _builtins.bool
+    """Also take the number off the do-not-call list."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        forget_do_not_call: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forget_do_not_call", b"forget_do_not_call", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasePersonRequest: _TypeAlias = ErasePersonRequest  # noqa: Y015
+
+@_typing.final
+class ErasePersonResponse(_message.Message):
+    """The person is forgotten."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    ON_DO_NOT_CALL_FIELD_NUMBER: _builtins.int
+    contacts: _builtins.int
+    """Contacts that lost number and consent."""
+    attempts: _builtins.int
+    """Attempts that lost the number."""
+    on_do_not_call: _builtins.bool
+    """Whether the number is on the do-not-call list now."""
+    def __init__(
+        self,
+        *,
+        contacts: _builtins.int = ...,
+        attempts: _builtins.int = ...,
+        on_do_not_call: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "contacts", b"contacts", "on_do_not_call", b"on_do_not_call"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasePersonResponse: _TypeAlias = ErasePersonResponse  # noqa: Y015

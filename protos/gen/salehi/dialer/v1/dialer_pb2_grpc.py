@@ -50,6 +50,11 @@ class DialerServiceStub:
                 request_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ResumeRequest.SerializeToString,
                 response_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ResumeResponse.FromString,
                 _registered_method=True)
+        self.EmergencyStop = channel.unary_unary(
+                '/salehi.dialer.v1.DialerService/EmergencyStop',
+                request_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.EmergencyStopRequest.SerializeToString,
+                response_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.EmergencyStopResponse.FromString,
+                _registered_method=True)
         self.ImportContacts = channel.stream_unary(
                 '/salehi.dialer.v1.DialerService/ImportContacts',
                 request_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ImportContactsRequest.SerializeToString,
@@ -74,6 +79,16 @@ class DialerServiceStub:
                 '/salehi.dialer.v1.DialerService/ListDoNotCall',
                 request_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ListDoNotCallRequest.SerializeToString,
                 response_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ListDoNotCallResponse.FromString,
+                _registered_method=True)
+        self.ImportDoNotCall = channel.stream_unary(
+                '/salehi.dialer.v1.DialerService/ImportDoNotCall',
+                request_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ImportDoNotCallRequest.SerializeToString,
+                response_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ImportDoNotCallResponse.FromString,
+                _registered_method=True)
+        self.ErasePerson = channel.unary_unary(
+                '/salehi.dialer.v1.DialerService/ErasePerson',
+                request_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ErasePersonRequest.SerializeToString,
+                response_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ErasePersonResponse.FromString,
                 _registered_method=True)
 
 
@@ -102,9 +117,23 @@ class DialerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Resume(self, request, context):
-        """Lifts one kind of pause; dialing goes on when none is left.
+        """Lifts one kind of pause; dialing goes on when none is left. The panel's own hold is lifted by
+        the panel alone.
 
-        Idempotent. Deadline: 5 s. Status: UNAVAILABLE the database is away.
+        Idempotent. Deadline: 5 s. Status: INVALID_ARGUMENT a kind that cannot be lifted, or trial calls
+        for another kind than BREAKER · UNAVAILABLE the database is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EmergencyStop(self, request, context):
+        """Stops dialing as Pause (MANUAL) does, and ends every outbound call that has not been answered;
+        on request the answered ones too. The last originate leaves within one second.
+
+        Idempotent. Acknowledged once the pause is stored and the gateway was asked to end what it
+        knew; calls that appear within that second are ended as well. Deadline: 15 s.
+        Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away: nothing was stopped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +188,30 @@ class DialerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportDoNotCall(self, request_iterator, context):
+        """Adds the numbers of a CSV file, sent in chunks, to the do-not-call list.
+
+        Rows are read like contacts; those that hold no number are named in the answer, the others are
+        on the list once this is acknowledged. Idempotent. Deadline: 600 s.
+        Status: INVALID_ARGUMENT not UTF-8 CSV, or no column with numbers · UNAVAILABLE database away,
+        rows taken so far are kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ErasePerson(self, request, context):
+        """Erases what is kept about one person: number and consent of contacts, number of attempts.
+
+        What limits count (line, time, result of attempts) stays, without the number. An entry on the
+        do-not-call list stays unless asked otherwise: it is what keeps the person from being called.
+        Idempotent. Deadline: 30 s. Status: INVALID_ARGUMENT no number · FAILED_PRECONDITION a call to
+        this person is under way: repeat when it has ended · UNAVAILABLE database away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DialerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -176,6 +229,11 @@ def add_DialerServiceServicer_to_server(servicer, server):
                     servicer.Resume,
                     request_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ResumeRequest.FromString,
                     response_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ResumeResponse.SerializeToString,
+            ),
+            'EmergencyStop': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmergencyStop,
+                    request_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.EmergencyStopRequest.FromString,
+                    response_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.EmergencyStopResponse.SerializeToString,
             ),
             'ImportContacts': grpc.stream_unary_rpc_method_handler(
                     servicer.ImportContacts,
@@ -201,6 +259,16 @@ def add_DialerServiceServicer_to_server(servicer, server):
                     servicer.ListDoNotCall,
                     request_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ListDoNotCallRequest.FromString,
                     response_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ListDoNotCallResponse.SerializeToString,
+            ),
+            'ImportDoNotCall': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportDoNotCall,
+                    request_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ImportDoNotCallRequest.FromString,
+                    response_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ImportDoNotCallResponse.SerializeToString,
+            ),
+            'ErasePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePerson,
+                    request_deserializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ErasePersonRequest.FromString,
+                    response_serializer=salehi_dot_dialer_dot_v1_dot_dialer__pb2.ErasePersonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -285,6 +353,33 @@ class DialerService:
             '/salehi.dialer.v1.DialerService/Resume',
             salehi_dot_dialer_dot_v1_dot_dialer__pb2.ResumeRequest.SerializeToString,
             salehi_dot_dialer_dot_v1_dot_dialer__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmergencyStop(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/salehi.dialer.v1.DialerService/EmergencyStop',
+            salehi_dot_dialer_dot_v1_dot_dialer__pb2.EmergencyStopRequest.SerializeToString,
+            salehi_dot_dialer_dot_v1_dot_dialer__pb2.EmergencyStopResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -420,6 +515,60 @@ class DialerService:
             '/salehi.dialer.v1.DialerService/ListDoNotCall',
             salehi_dot_dialer_dot_v1_dot_dialer__pb2.ListDoNotCallRequest.SerializeToString,
             salehi_dot_dialer_dot_v1_dot_dialer__pb2.ListDoNotCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportDoNotCall(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/salehi.dialer.v1.DialerService/ImportDoNotCall',
+            salehi_dot_dialer_dot_v1_dot_dialer__pb2.ImportDoNotCallRequest.SerializeToString,
+            salehi_dot_dialer_dot_v1_dot_dialer__pb2.ImportDoNotCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/salehi.dialer.v1.DialerService/ErasePerson',
+            salehi_dot_dialer_dot_v1_dot_dialer__pb2.ErasePersonRequest.SerializeToString,
+            salehi_dot_dialer_dot_v1_dot_dialer__pb2.ErasePersonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,9 +46,19 @@ class DialerServiceStub:
     Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away.
     """
     Resume: _grpc.UnaryUnaryMultiCallable[_dialer_pb2.ResumeRequest, _dialer_pb2.ResumeResponse]
-    """Lifts one kind of pause; dialing goes on when none is left.
+    """Lifts one kind of pause; dialing goes on when none is left. The panel's own hold is lifted by
+    the panel alone.
 
-    Idempotent. Deadline: 5 s. Status: UNAVAILABLE the database is away.
+    Idempotent. Deadline: 5 s. Status: INVALID_ARGUMENT a kind that cannot be lifted, or trial calls
+    for another kind than BREAKER · UNAVAILABLE the database is away.
+    """
+    EmergencyStop: _grpc.UnaryUnaryMultiCallable[_dialer_pb2.EmergencyStopRequest, _dialer_pb2.EmergencyStopResponse]
+    """Stops dialing as Pause (MANUAL) does, and ends every outbound call that has not been answered;
+    on request the answered ones too. The last originate leaves within one second.
+
+    Idempotent. Acknowledged once the pause is stored and the gateway was asked to end what it
+    knew; calls that appear within that second are ended as well. Deadline: 15 s.
+    Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away: nothing was stopped.
     """
     ImportContacts: _grpc.StreamUnaryMultiCallable[_dialer_pb2.ImportContactsRequest, _dialer_pb2.ImportContactsResponse]
     """Adds contacts from a CSV file sent in chunks.
@@ -79,6 +89,22 @@ class DialerServiceStub:
 
     Idempotent. Deadline: 600 s. Status: UNAVAILABLE database away.
     """
+    ImportDoNotCall: _grpc.StreamUnaryMultiCallable[_dialer_pb2.ImportDoNotCallRequest, _dialer_pb2.ImportDoNotCallResponse]
+    """Adds the numbers of a CSV file, sent in chunks, to the do-not-call list.
+
+    Rows are read like contacts; those that hold no number are named in the answer, the others are
+    on the list once this is acknowledged. Idempotent. Deadline: 600 s.
+    Status: INVALID_ARGUMENT not UTF-8 CSV, or no column with numbers · UNAVAILABLE database away,
+    rows taken so far are kept.
+    """
+    ErasePerson: _grpc.UnaryUnaryMultiCallable[_dialer_pb2.ErasePersonRequest, _dialer_pb2.ErasePersonResponse]
+    """Erases what is kept about one person: number and consent of contacts, number of attempts.
+
+    What limits count (line, time, result of attempts) stays, without the number. An entry on the
+    do-not-call list stays unless asked otherwise: it is what keeps the person from being called.
+    Idempotent. Deadline: 30 s. Status: INVALID_ARGUMENT no number · FAILED_PRECONDITION a call to
+    this person is under way: repeat when it has ended · UNAVAILABLE database away.
+    """
 
 @_typing.type_check_only
 class DialerServiceAsyncStub(DialerServiceStub):
@@ -98,9 +124,19 @@ class DialerServiceAsyncStub(DialerServiceStub):
     Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away.
     """
     Resume: _aio.UnaryUnaryMultiCallable[_dialer_pb2.ResumeRequest, _dialer_pb2.ResumeResponse]  # type: ignore[assignment]
-    """Lifts one kind of pause; dialing goes on when none is left.
+    """Lifts one kind of pause; dialing goes on when none is left. The panel's own hold is lifted by
+    the panel alone.
 
-    Idempotent. Deadline: 5 s. Status: UNAVAILABLE the database is away.
+    Idempotent. Deadline: 5 s. Status: INVALID_ARGUMENT a kind that cannot be lifted, or trial calls
+    for another kind than BREAKER · UNAVAILABLE the database is away.
+    """
+    EmergencyStop: _aio.UnaryUnaryMultiCallable[_dialer_pb2.EmergencyStopRequest, _dialer_pb2.EmergencyStopResponse]  # type: ignore[assignment]
+    """Stops dialing as Pause (MANUAL) does, and ends every outbound call that has not been answered;
+    on request the answered ones too. The last originate leaves within one second.
+
+    Idempotent. Acknowledged once the pause is stored and the gateway was asked to end what it
+    knew; calls that appear within that second are ended as well. Deadline: 15 s.
+    Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away: nothing was stopped.
     """
     ImportContacts: _aio.StreamUnaryMultiCallable[_dialer_pb2.ImportContactsRequest, _dialer_pb2.ImportContactsResponse]  # type: ignore[assignment]
     """Adds contacts from a CSV file sent in chunks.
@@ -130,6 +166,22 @@ class DialerServiceAsyncStub(DialerServiceStub):
     """Streams the do-not-call list.
 
     Idempotent. Deadline: 600 s. Status: UNAVAILABLE database away.
+    """
+    ImportDoNotCall: _aio.StreamUnaryMultiCallable[_dialer_pb2.ImportDoNotCallRequest, _dialer_pb2.ImportDoNotCallResponse]  # type: ignore[assignment]
+    """Adds the numbers of a CSV file, sent in chunks, to the do-not-call list.
+
+    Rows are read like contacts; those that hold no number are named in the answer, the others are
+    on the list once this is acknowledged. Idempotent. Deadline: 600 s.
+    Status: INVALID_ARGUMENT not UTF-8 CSV, or no column with numbers · UNAVAILABLE database away,
+    rows taken so far are kept.
+    """
+    ErasePerson: _aio.UnaryUnaryMultiCallable[_dialer_pb2.ErasePersonRequest, _dialer_pb2.ErasePersonResponse]  # type: ignore[assignment]
+    """Erases what is kept about one person: number and consent of contacts, number of attempts.
+
+    What limits count (line, time, result of attempts) stays, without the number. An entry on the
+    do-not-call list stays unless asked otherwise: it is what keeps the person from being called.
+    Idempotent. Deadline: 30 s. Status: INVALID_ARGUMENT no number · FAILED_PRECONDITION a call to
+    this person is under way: repeat when it has ended · UNAVAILABLE database away.
     """
 
 class DialerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -165,9 +217,25 @@ class DialerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dialer_pb2.ResumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dialer_pb2.ResumeResponse, _abc.Awaitable[_dialer_pb2.ResumeResponse]]:
-        """Lifts one kind of pause; dialing goes on when none is left.
+        """Lifts one kind of pause; dialing goes on when none is left. The panel's own hold is lifted by
+        the panel alone.
 
-        Idempotent. Deadline: 5 s. Status: UNAVAILABLE the database is away.
+        Idempotent. Deadline: 5 s. Status: INVALID_ARGUMENT a kind that cannot be lifted, or trial calls
+        for another kind than BREAKER · UNAVAILABLE the database is away.
+        """
+
+    @_abc_1.abstractmethod
+    def EmergencyStop(
+        self,
+        request: _dialer_pb2.EmergencyStopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dialer_pb2.EmergencyStopResponse, _abc.Awaitable[_dialer_pb2.EmergencyStopResponse]]:
+        """Stops dialing as Pause (MANUAL) does, and ends every outbound call that has not been answered;
+        on request the answered ones too. The last originate leaves within one second.
+
+        Idempotent. Acknowledged once the pause is stored and the gateway was asked to end what it
+        knew; calls that appear within that second are ended as well. Deadline: 15 s.
+        Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away: nothing was stopped.
         """
 
     @_abc_1.abstractmethod
@@ -227,6 +295,34 @@ class DialerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams the do-not-call list.
 
         Idempotent. Deadline: 600 s. Status: UNAVAILABLE database away.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportDoNotCall(
+        self,
+        request_iterator: _MaybeAsyncIterator[_dialer_pb2.ImportDoNotCallRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_dialer_pb2.ImportDoNotCallResponse, _abc.Awaitable[_dialer_pb2.ImportDoNotCallResponse]]:
+        """Adds the numbers of a CSV file, sent in chunks, to the do-not-call list.
+
+        Rows are read like contacts; those that hold no number are named in the answer, the others are
+        on the list once this is acknowledged. Idempotent. Deadline: 600 s.
+        Status: INVALID_ARGUMENT not UTF-8 CSV, or no column with numbers · UNAVAILABLE database away,
+        rows taken so far are kept.
+        """
+
+    @_abc_1.abstractmethod
+    def ErasePerson(
+        self,
+        request: _dialer_pb2.ErasePersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dialer_pb2.ErasePersonResponse, _abc.Awaitable[_dialer_pb2.ErasePersonResponse]]:
+        """Erases what is kept about one person: number and consent of contacts, number of attempts.
+
+        What limits count (line, time, result of attempts) stays, without the number. An entry on the
+        do-not-call list stays unless asked otherwise: it is what keeps the person from being called.
+        Idempotent. Deadline: 30 s. Status: INVALID_ARGUMENT no number · FAILED_PRECONDITION a call to
+        this person is under way: repeat when it has ended · UNAVAILABLE database away.
         """
 
 def add_DialerServiceServicer_to_server(servicer: DialerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

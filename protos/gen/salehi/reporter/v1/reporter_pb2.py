@@ -26,41 +26,51 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from salehi.calls.v1 import calls_pb2 as salehi_dot_calls_dot_v1_dot_calls__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!salehi/reporter/v1/reporter.proto\x12\x12salehi.reporter.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsalehi/calls/v1/calls.proto\"\xcd\x02\n\x13ReportResultRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12-\n\tdirection\x18\x02 \x01(\x0e\x32\x1a.salehi.calls.v1.Direction\x12)\n\x07\x63ontact\x18\x03 \x01(\x0b\x32\x18.salehi.calls.v1.Contact\x12\x0c\n\x04line\x18\x04 \x01(\t\x12\x30\n\x0c\x61ttempted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07outcome\x18\x08 \x01(\x0b\x32\x18.salehi.calls.v1.Outcome\"-\n\x14ReportResultResponse\x12\x15\n\ralready_known\x18\x01 \x01(\x08\"\x8c\x01\n\x0cResultRecord\x12\x37\n\x06report\x18\x01 \x01(\x0b\x32\'.salehi.reporter.v1.ReportResultRequest\x12\x0e\n\x06result\x18\x02 \x01(\t\x12\x33\n\x08\x64\x65livery\x18\x03 \x01(\x0e\x32!.salehi.reporter.v1.DeliveryState\"O\n\x12ListResultsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nattempt_id\x18\x03 \x01(\t\"a\n\x13ListResultsResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .salehi.reporter.v1.ResultRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x14\x45xportResultsRequest\x12\x30\n\x06\x66ormat\x18\x01 \x01(\x0e\x32 .salehi.reporter.v1.ExportFormat\"&\n\x15\x45xportResultsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"+\n\x16ListDeadLettersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\"j\n\nDeadLetter\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05tries\x18\x04 \x01(\r\"O\n\x17ListDeadLettersResponse\x12\x34\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1e.salehi.reporter.v1.DeadLetter\".\n\x17RetryDeadLettersRequest\x12\x13\n\x0b\x61ttempt_ids\x18\x01 \x03(\t\"+\n\x18RetryDeadLettersResponse\x12\x0f\n\x07retried\x18\x01 \x01(\r*\x82\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x01\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x02\x12\x17\n\x13\x44\x45LIVERY_STATE_DEAD\x10\x03*\\\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x01\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x02\x32\x97\x04\n\x0fReporterService\x12\x61\n\x0cReportResult\x12\'.salehi.reporter.v1.ReportResultRequest\x1a(.salehi.reporter.v1.ReportResultResponse\x12^\n\x0bListResults\x12&.salehi.reporter.v1.ListResultsRequest\x1a\'.salehi.reporter.v1.ListResultsResponse\x12\x66\n\rExportResults\x12(.salehi.reporter.v1.ExportResultsRequest\x1a).salehi.reporter.v1.ExportResultsResponse0\x01\x12j\n\x0fListDeadLetters\x12*.salehi.reporter.v1.ListDeadLettersRequest\x1a+.salehi.reporter.v1.ListDeadLettersResponse\x12m\n\x10RetryDeadLetters\x12+.salehi.reporter.v1.RetryDeadLettersRequest\x1a,.salehi.reporter.v1.RetryDeadLettersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!salehi/reporter/v1/reporter.proto\x12\x12salehi.reporter.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsalehi/calls/v1/calls.proto\"\xcd\x02\n\x13ReportResultRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12-\n\tdirection\x18\x02 \x01(\x0e\x32\x1a.salehi.calls.v1.Direction\x12)\n\x07\x63ontact\x18\x03 \x01(\x0b\x32\x18.salehi.calls.v1.Contact\x12\x0c\n\x04line\x18\x04 \x01(\t\x12\x30\n\x0c\x61ttempted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07outcome\x18\x08 \x01(\x0b\x32\x18.salehi.calls.v1.Outcome\"-\n\x14ReportResultResponse\x12\x15\n\ralready_known\x18\x01 \x01(\x08\"\x8c\x01\n\x0cResultRecord\x12\x37\n\x06report\x18\x01 \x01(\x0b\x32\'.salehi.reporter.v1.ReportResultRequest\x12\x0e\n\x06result\x18\x02 \x01(\t\x12\x33\n\x08\x64\x65livery\x18\x03 \x01(\x0e\x32!.salehi.reporter.v1.DeliveryState\"\x86\x02\n\x0cResultFilter\x12\x0e\n\x06result\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12-\n\tdirection\x18\x04 \x01(\x0e\x32\x1a.salehi.calls.v1.Direction\x12\x0e\n\x06number\x18\x05 \x01(\t\x12\x33\n\x08\x64\x65livery\x18\x06 \x01(\x0e\x32!.salehi.reporter.v1.DeliveryState\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x81\x01\n\x12ListResultsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\nattempt_id\x18\x03 \x01(\t\x12\x30\n\x06\x66ilter\x18\x04 \x01(\x0b\x32 .salehi.reporter.v1.ResultFilter\"a\n\x13ListResultsResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .salehi.reporter.v1.ResultRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x14\x45xportResultsRequest\x12\x30\n\x06\x66ormat\x18\x01 \x01(\x0e\x32 .salehi.reporter.v1.ExportFormat\x12\x30\n\x06\x66ilter\x18\x02 \x01(\x0b\x32 .salehi.reporter.v1.ResultFilter\"&\n\x15\x45xportResultsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"?\n\x16ListDeadLettersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"j\n\nDeadLetter\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05tries\x18\x04 \x01(\r\"h\n\x17ListDeadLettersResponse\x12\x34\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1e.salehi.reporter.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x17RetryDeadLettersRequest\x12\x13\n\x0b\x61ttempt_ids\x18\x01 \x03(\t\"+\n\x18RetryDeadLettersResponse\x12\x0f\n\x07retried\x18\x01 \x01(\r\"=\n\x19\x44iscardDeadLettersRequest\x12\x13\n\x0b\x61ttempt_ids\x18\x01 \x03(\t\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\"/\n\x1a\x44iscardDeadLettersResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\r\"$\n\x12\x45rasePersonRequest\x12\x0e\n\x06number\x18\x01 \x01(\t\"6\n\x13\x45rasePersonResponse\x12\x0e\n\x06\x65rased\x18\x01 \x01(\x04\x12\x0f\n\x07waiting\x18\x02 \x01(\x04*\xa0\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x01\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x02\x12\x17\n\x13\x44\x45LIVERY_STATE_DEAD\x10\x03\x12\x1c\n\x18\x44\x45LIVERY_STATE_DISCARDED\x10\x04*\\\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x01\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x02\x32\xec\x05\n\x0fReporterService\x12\x61\n\x0cReportResult\x12\'.salehi.reporter.v1.ReportResultRequest\x1a(.salehi.reporter.v1.ReportResultResponse\x12^\n\x0bListResults\x12&.salehi.reporter.v1.ListResultsRequest\x1a\'.salehi.reporter.v1.ListResultsResponse\x12\x66\n\rExportResults\x12(.salehi.reporter.v1.ExportResultsRequest\x1a).salehi.reporter.v1.ExportResultsResponse0\x01\x12j\n\x0fListDeadLetters\x12*.salehi.reporter.v1.ListDeadLettersRequest\x1a+.salehi.reporter.v1.ListDeadLettersResponse\x12m\n\x10RetryDeadLetters\x12+.salehi.reporter.v1.RetryDeadLettersRequest\x1a,.salehi.reporter.v1.RetryDeadLettersResponse\x12s\n\x12\x44iscardDeadLetters\x12-.salehi.reporter.v1.DiscardDeadLettersRequest\x1a..salehi.reporter.v1.DiscardDeadLettersResponse\x12^\n\x0b\x45rasePerson\x12&.salehi.reporter.v1.ErasePersonRequest\x1a\'.salehi.reporter.v1.ErasePersonResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'salehi.reporter.v1.reporter_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERYSTATE']._serialized_start=1267
-  _globals['_DELIVERYSTATE']._serialized_end=1397
-  _globals['_EXPORTFORMAT']._serialized_start=1399
-  _globals['_EXPORTFORMAT']._serialized_end=1491
+  _globals['_DELIVERYSTATE']._serialized_start=1884
+  _globals['_DELIVERYSTATE']._serialized_end=2044
+  _globals['_EXPORTFORMAT']._serialized_start=2046
+  _globals['_EXPORTFORMAT']._serialized_end=2138
   _globals['_REPORTRESULTREQUEST']._serialized_start=120
   _globals['_REPORTRESULTREQUEST']._serialized_end=453
   _globals['_REPORTRESULTRESPONSE']._serialized_start=455
   _globals['_REPORTRESULTRESPONSE']._serialized_end=500
   _globals['_RESULTRECORD']._serialized_start=503
   _globals['_RESULTRECORD']._serialized_end=643
-  _globals['_LISTRESULTSREQUEST']._serialized_start=645
-  _globals['_LISTRESULTSREQUEST']._serialized_end=724
-  _globals['_LISTRESULTSRESPONSE']._serialized_start=726
-  _globals['_LISTRESULTSRESPONSE']._serialized_end=823
-  _globals['_EXPORTRESULTSREQUEST']._serialized_start=825
-  _globals['_EXPORTRESULTSREQUEST']._serialized_end=897
-  _globals['_EXPORTRESULTSRESPONSE']._serialized_start=899
-  _globals['_EXPORTRESULTSRESPONSE']._serialized_end=937
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=939
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=982
-  _globals['_DEADLETTER']._serialized_start=984
-  _globals['_DEADLETTER']._serialized_end=1090
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=1092
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=1171
-  _globals['_RETRYDEADLETTERSREQUEST']._serialized_start=1173
-  _globals['_RETRYDEADLETTERSREQUEST']._serialized_end=1219
-  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_start=1221
-  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_end=1264
-  _globals['_REPORTERSERVICE']._serialized_start=1494
-  _globals['_REPORTERSERVICE']._serialized_end=2029
+  _globals['_RESULTFILTER']._serialized_start=646
+  _globals['_RESULTFILTER']._serialized_end=908
+  _globals['_LISTRESULTSREQUEST']._serialized_start=911
+  _globals['_LISTRESULTSREQUEST']._serialized_end=1040
+  _globals['_LISTRESULTSRESPONSE']._serialized_start=1042
+  _globals['_LISTRESULTSRESPONSE']._serialized_end=1139
+  _globals['_EXPORTRESULTSREQUEST']._serialized_start=1141
+  _globals['_EXPORTRESULTSREQUEST']._serialized_end=1263
+  _globals['_EXPORTRESULTSRESPONSE']._serialized_start=1265
+  _globals['_EXPORTRESULTSRESPONSE']._serialized_end=1303
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1305
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=1368
+  _globals['_DEADLETTER']._serialized_start=1370
+  _globals['_DEADLETTER']._serialized_end=1476
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=1478
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=1582
+  _globals['_RETRYDEADLETTERSREQUEST']._serialized_start=1584
+  _globals['_RETRYDEADLETTERSREQUEST']._serialized_end=1630
+  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_start=1632
+  _globals['_RETRYDEADLETTERSRESPONSE']._serialized_end=1675
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_start=1677
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_end=1738
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_start=1740
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_end=1787
+  _globals['_ERASEPERSONREQUEST']._serialized_start=1789
+  _globals['_ERASEPERSONREQUEST']._serialized_end=1825
+  _globals['_ERASEPERSONRESPONSE']._serialized_start=1827
+  _globals['_ERASEPERSONRESPONSE']._serialized_end=1881
+  _globals['_REPORTERSERVICE']._serialized_start=2141
+  _globals['_REPORTERSERVICE']._serialized_end=2889
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,16 @@ class ReporterServiceStub:
                 request_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.RetryDeadLettersRequest.SerializeToString,
                 response_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.RetryDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.DiscardDeadLetters = channel.unary_unary(
+                '/salehi.reporter.v1.ReporterService/DiscardDeadLetters',
+                request_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.DiscardDeadLettersRequest.SerializeToString,
+                response_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.DiscardDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.ErasePerson = channel.unary_unary(
+                '/salehi.reporter.v1.ReporterService/ErasePerson',
+                request_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonRequest.SerializeToString,
+                response_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonResponse.FromString,
+                _registered_method=True)
 
 
 class ReporterServiceServicer:
@@ -80,16 +90,17 @@ class ReporterServiceServicer:
     def ListResults(self, request, context):
         """Lists results, newest first.
 
-        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
+        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token or filter · UNAVAILABLE
+        database away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportResults(self, request, context):
-        """Streams all results as one file.
+        """Streams results, oldest first, as one file.
 
-        Idempotent. Deadline: 600 s. Status: UNAVAILABLE database away.
+        Idempotent. Deadline: 600 s. Status: INVALID_ARGUMENT a bad filter · UNAVAILABLE database away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,7 +109,7 @@ class ReporterServiceServicer:
     def ListDeadLetters(self, request, context):
         """Lists deliveries that were given up.
 
-        Idempotent. Deadline: 10 s. Status: UNAVAILABLE database away.
+        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +119,28 @@ class ReporterServiceServicer:
         """Puts given-up deliveries back into the queue.
 
         Idempotent. Deadline: 10 s. Status: UNAVAILABLE database away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardDeadLetters(self, request, context):
+        """Drops given-up deliveries: the panel will never hear of them. Their results stay.
+
+        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT neither attempts nor all · UNAVAILABLE
+        database away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ErasePerson(self, request, context):
+        """Erases what is kept about one person: number and words of every result. The result itself
+        (time, line, what it came to) stays for the statistics.
+
+        A result the panel must still hear of keeps the number until it is delivered or discarded, and
+        is erased by itself then. Idempotent. Deadline: 30 s.
+        Status: INVALID_ARGUMENT no number · UNAVAILABLE database away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,6 +173,16 @@ def add_ReporterServiceServicer_to_server(servicer, server):
                     servicer.RetryDeadLetters,
                     request_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.RetryDeadLettersRequest.FromString,
                     response_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.RetryDeadLettersResponse.SerializeToString,
+            ),
+            'DiscardDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardDeadLetters,
+                    request_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.DiscardDeadLettersRequest.FromString,
+                    response_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.DiscardDeadLettersResponse.SerializeToString,
+            ),
+            'ErasePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePerson,
+                    request_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonRequest.FromString,
+                    response_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -278,6 +321,60 @@ class ReporterService:
             '/salehi.reporter.v1.ReporterService/RetryDeadLetters',
             salehi_dot_reporter_dot_v1_dot_reporter__pb2.RetryDeadLettersRequest.SerializeToString,
             salehi_dot_reporter_dot_v1_dot_reporter__pb2.RetryDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/salehi.reporter.v1.ReporterService/DiscardDeadLetters',
+            salehi_dot_reporter_dot_v1_dot_reporter__pb2.DiscardDeadLettersRequest.SerializeToString,
+            salehi_dot_reporter_dot_v1_dot_reporter__pb2.DiscardDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/salehi.reporter.v1.ReporterService/ErasePerson',
+            salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonRequest.SerializeToString,
+            salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,22 +43,37 @@ class ReporterServiceStub:
     ListResults: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.ListResultsRequest, _reporter_pb2.ListResultsResponse]
     """Lists results, newest first.
 
-    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
+    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token or filter · UNAVAILABLE
+    database away.
     """
     ExportResults: _grpc.UnaryStreamMultiCallable[_reporter_pb2.ExportResultsRequest, _reporter_pb2.ExportResultsResponse]
-    """Streams all results as one file.
+    """Streams results, oldest first, as one file.
 
-    Idempotent. Deadline: 600 s. Status: UNAVAILABLE database away.
+    Idempotent. Deadline: 600 s. Status: INVALID_ARGUMENT a bad filter · UNAVAILABLE database away.
     """
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.ListDeadLettersRequest, _reporter_pb2.ListDeadLettersResponse]
     """Lists deliveries that were given up.
 
-    Idempotent. Deadline: 10 s. Status: UNAVAILABLE database away.
+    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
     """
     RetryDeadLetters: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.RetryDeadLettersRequest, _reporter_pb2.RetryDeadLettersResponse]
     """Puts given-up deliveries back into the queue.
 
     Idempotent. Deadline: 10 s. Status: UNAVAILABLE database away.
+    """
+    DiscardDeadLetters: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.DiscardDeadLettersRequest, _reporter_pb2.DiscardDeadLettersResponse]
+    """Drops given-up deliveries: the panel will never hear of them. Their results stay.
+
+    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT neither attempts nor all · UNAVAILABLE
+    database away.
+    """
+    ErasePerson: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.ErasePersonRequest, _reporter_pb2.ErasePersonResponse]
+    """Erases what is kept about one person: number and words of every result. The result itself
+    (time, line, what it came to) stays for the statistics.
+
+    A result the panel must still hear of keeps the number until it is delivered or discarded, and
+    is erased by itself then. Idempotent. Deadline: 30 s.
+    Status: INVALID_ARGUMENT no number · UNAVAILABLE database away.
     """
 
 @_typing.type_check_only
@@ -76,22 +91,37 @@ class ReporterServiceAsyncStub(ReporterServiceStub):
     ListResults: _aio.UnaryUnaryMultiCallable[_reporter_pb2.ListResultsRequest, _reporter_pb2.ListResultsResponse]  # type: ignore[assignment]
     """Lists results, newest first.
 
-    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
+    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token or filter · UNAVAILABLE
+    database away.
     """
     ExportResults: _aio.UnaryStreamMultiCallable[_reporter_pb2.ExportResultsRequest, _reporter_pb2.ExportResultsResponse]  # type: ignore[assignment]
-    """Streams all results as one file.
+    """Streams results, oldest first, as one file.
 
-    Idempotent. Deadline: 600 s. Status: UNAVAILABLE database away.
+    Idempotent. Deadline: 600 s. Status: INVALID_ARGUMENT a bad filter · UNAVAILABLE database away.
     """
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_reporter_pb2.ListDeadLettersRequest, _reporter_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """Lists deliveries that were given up.
 
-    Idempotent. Deadline: 10 s. Status: UNAVAILABLE database away.
+    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
     """
     RetryDeadLetters: _aio.UnaryUnaryMultiCallable[_reporter_pb2.RetryDeadLettersRequest, _reporter_pb2.RetryDeadLettersResponse]  # type: ignore[assignment]
     """Puts given-up deliveries back into the queue.
 
     Idempotent. Deadline: 10 s. Status: UNAVAILABLE database away.
+    """
+    DiscardDeadLetters: _aio.UnaryUnaryMultiCallable[_reporter_pb2.DiscardDeadLettersRequest, _reporter_pb2.DiscardDeadLettersResponse]  # type: ignore[assignment]
+    """Drops given-up deliveries: the panel will never hear of them. Their results stay.
+
+    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT neither attempts nor all · UNAVAILABLE
+    database away.
+    """
+    ErasePerson: _aio.UnaryUnaryMultiCallable[_reporter_pb2.ErasePersonRequest, _reporter_pb2.ErasePersonResponse]  # type: ignore[assignment]
+    """Erases what is kept about one person: number and words of every result. The result itself
+    (time, line, what it came to) stays for the statistics.
+
+    A result the panel must still hear of keeps the number until it is delivered or discarded, and
+    is erased by itself then. Idempotent. Deadline: 30 s.
+    Status: INVALID_ARGUMENT no number · UNAVAILABLE database away.
     """
 
 class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -118,7 +148,8 @@ class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reporter_pb2.ListResultsResponse, _abc.Awaitable[_reporter_pb2.ListResultsResponse]]:
         """Lists results, newest first.
 
-        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
+        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token or filter · UNAVAILABLE
+        database away.
         """
 
     @_abc_1.abstractmethod
@@ -127,9 +158,9 @@ class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reporter_pb2.ExportResultsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_reporter_pb2.ExportResultsResponse], _abc.AsyncIterator[_reporter_pb2.ExportResultsResponse]]:
-        """Streams all results as one file.
+        """Streams results, oldest first, as one file.
 
-        Idempotent. Deadline: 600 s. Status: UNAVAILABLE database away.
+        Idempotent. Deadline: 600 s. Status: INVALID_ARGUMENT a bad filter · UNAVAILABLE database away.
         """
 
     @_abc_1.abstractmethod
@@ -140,7 +171,7 @@ class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reporter_pb2.ListDeadLettersResponse, _abc.Awaitable[_reporter_pb2.ListDeadLettersResponse]]:
         """Lists deliveries that were given up.
 
-        Idempotent. Deadline: 10 s. Status: UNAVAILABLE database away.
+        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
         """
 
     @_abc_1.abstractmethod
@@ -152,6 +183,32 @@ class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
         """Puts given-up deliveries back into the queue.
 
         Idempotent. Deadline: 10 s. Status: UNAVAILABLE database away.
+        """
+
+    @_abc_1.abstractmethod
+    def DiscardDeadLetters(
+        self,
+        request: _reporter_pb2.DiscardDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporter_pb2.DiscardDeadLettersResponse, _abc.Awaitable[_reporter_pb2.DiscardDeadLettersResponse]]:
+        """Drops given-up deliveries: the panel will never hear of them. Their results stay.
+
+        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT neither attempts nor all · UNAVAILABLE
+        database away.
+        """
+
+    @_abc_1.abstractmethod
+    def ErasePerson(
+        self,
+        request: _reporter_pb2.ErasePersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporter_pb2.ErasePersonResponse, _abc.Awaitable[_reporter_pb2.ErasePersonResponse]]:
+        """Erases what is kept about one person: number and words of every result. The result itself
+        (time, line, what it came to) stays for the statistics.
+
+        A result the panel must still hear of keeps the number until it is delivered or discarded, and
+        is erased by itself then. Idempotent. Deadline: 30 s.
+        Status: INVALID_ARGUMENT no number · UNAVAILABLE database away.
         """
 
 def add_ReporterServiceServicer_to_server(servicer: ReporterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
