@@ -6,7 +6,7 @@ from dialer.attempts import Ending
 from dialer.claim import Claimer, Refusal
 from dialer.contacts import NewContact
 from dialer.do_not_call import add_numbers, remove_numbers
-from dialer.limits import ORIGINATE_MARGIN_MS, Limit, Line, LineLimits
+from dialer.limits import LEFT_BY_MS, Limit, Line, LineLimits
 from dialer.moments import now_ms, unix_ms
 from dialer.pauses import Pause, PauseKind, hold, lift
 from dialer.retries import RetryPolicy
@@ -75,7 +75,7 @@ async def test_a_pause_holds_until_its_own_kind_is_lifted(
     assert (await refused(claimer)).why is Refusal.PAUSED
     async with storage.transaction() as connection:
         await lift(connection, [PauseKind.MANUAL])
-    assert (await refused(claimer)).why is Refusal.PAUSED
+    assert (await refused(claimer)).why is Refusal.BREAKER
     async with storage.transaction() as connection:
         await lift(connection, [PauseKind.BREAKER])
     await claimed(claimer)
@@ -124,7 +124,7 @@ async def test_sixty_seconds_slide(storage: Storage, clock: HandClock) -> None:
         await place(storage, await claimed(claimer), clock)
         clock.advance(wait_s)
     full = await refused(claimer)
-    leaves = first + timedelta(seconds=60, milliseconds=ORIGINATE_MARGIN_MS)
+    leaves = first + timedelta(seconds=60, milliseconds=LEFT_BY_MS)
     assert (full.limits, full.until_ms) == (frozenset({Limit.MINUTE}), unix_ms(leaves))
     clock.jump(leaves - timedelta(milliseconds=1))
     await refused(claimer)
@@ -150,17 +150,18 @@ async def test_the_day_is_the_local_day_of_the_claim(storage: Storage, clock: Ha
 async def test_originates_on_one_line_keep_their_distance(
     storage: Storage, clock: HandClock
 ) -> None:
-    """While a request is unanswered the line is not used again, nor within a second after."""
+    """A line rests for a second after the moment by which its last call has left, if it did."""
     await add(storage, [static_contact(index) for index in range(3)], clock)
     claimer = Claimer(storage, rules(Line("1001", PLENTY), spacing_ms=1000), clock)
-    claim = await claimed(claimer)
-    clock.advance(30)
-    assert (await refused(claimer)).until_ms is None
-    await place(storage, claim, clock)
-    clock.advance(0.9)
+    unanswered = await claimed(claimer)
     close = await refused(claimer)
-    assert close.limits == {Limit.SPACING}
-    clock.advance(0.2)
+    rested_ms = unanswered.claimed_at_ms + LEFT_BY_MS + 1000
+    assert (close.limits, close.until_ms) == (frozenset({Limit.SPACING}), rested_ms)
+    clock.advance(2)
+    await place(storage, await claimed(claimer), clock)
+    clock.advance(1.09)
+    assert (await refused(claimer)).limits == {Limit.SPACING}
+    clock.advance(0.01)
     await claimed(claimer)
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.limits import (
+    LEFT_BY_MS,
     MINUTE_MS,
-    ORIGINATE_MARGIN_MS,
     Hold,
     Limit,
     Line,
@@ -17,8 +17,8 @@ from dialer.limits import (
     Moment,
     NoRoom,
     Pace,
-    choose_line,
     hold_on,
+    rank_lines,
 )
 
 AT = Moment(now_ms=10_000_000, next_midnight_ms=20_000_000)
@@ -37,11 +37,10 @@ def test_each_limit_holds_until_it_can_end() -> None:
     past = (now - 50_000, now - 40_000, now - 30_000)
     assert hold_on(LINE, LineLoad(active=2), PACE, AT) == Hold(Limit.CONCURRENT, None)
     assert hold_on(LINE, LineLoad(today=5), PACE, AT) == Hold(Limit.DAY, AT.next_midnight_ms)
-    minute = hold_on(LINE, LineLoad(originated_ms=past), PACE, AT)
-    assert minute == Hold(Limit.MINUTE, past[0] + MINUTE_MS + ORIGINATE_MARGIN_MS)
-    spacing = hold_on(LINE, LineLoad(originated_ms=(now - 300,)), PACE, AT)
-    assert spacing == Hold(Limit.SPACING, now + 700 + ORIGINATE_MARGIN_MS)
-    assert hold_on(LINE, LineLoad(active=1, asking=1), PACE, AT) == Hold(Limit.SPACING, None)
+    minute = hold_on(LINE, LineLoad(claimed_ms=past), PACE, AT)
+    assert minute == Hold(Limit.MINUTE, past[0] + MINUTE_MS + LEFT_BY_MS)
+    left = LineLoad(claimed_ms=(now - 400,), left_by_ms=now - 300)
+    assert hold_on(LINE, left, PACE, AT) == Hold(Limit.SPACING, now + 700)
 
 
 def test_the_least_loaded_line_is_the_smallest_of_active_minute_day() -> None:
@@ -50,24 +49,24 @@ def test_the_least_loaded_line_is_the_smallest_of_active_minute_day() -> None:
     old = (AT.now_ms - 30_000,)
 
     def chosen(*loads: LineLoad) -> str:
-        line = choose_line(lines, dict(zip("123", loads, strict=True)), PACE, AT)
-        assert isinstance(line, Line)
-        return line.number
+        ranked = rank_lines(lines, dict(zip("123", loads, strict=True)), PACE, AT)
+        assert isinstance(ranked, list)
+        return "".join(line.number for line in ranked)
 
     assert (
-        chosen(LineLoad(active=1), LineLoad(originated_ms=old, today=9), LineLoad(active=2)) == "2"
+        chosen(LineLoad(active=1), LineLoad(claimed_ms=old, today=9), LineLoad(active=2)) == "213"
     )
-    assert chosen(LineLoad(originated_ms=old), LineLoad(today=9), LineLoad(today=8)) == "3"
-    assert chosen(LineLoad(), LineLoad(), LineLoad()) == "1"
+    assert chosen(LineLoad(claimed_ms=old), LineLoad(today=9), LineLoad(today=8)) == "321"
+    assert chosen(LineLoad(), LineLoad(), LineLoad()) == "123"
 
 
 def test_the_cap_over_all_lines_counts_lines_that_are_not_configured() -> None:
     """A call on a line taken out of the settings still counts for the total."""
     loads = {"1001": LineLoad(active=1), "gone": LineLoad(active=1)}
-    assert choose_line([LINE], loads, Pace(0, max_total=2), AT) == NoRoom(
+    assert rank_lines([LINE], loads, Pace(0, max_total=2), AT) == NoRoom(
         frozenset({Limit.TOTAL}), None
     )
-    assert choose_line([LINE], loads, Pace(0, max_total=3), AT) == LINE
+    assert rank_lines([LINE], loads, Pace(0, max_total=3), AT) == [LINE]
 
 
 @given(
@@ -82,38 +81,36 @@ def test_no_window_of_a_minute_ever_holds_more_than_allowed(
     dice = random.Random(seed)
     line = Line("1", LineLimits(1000, per_minute, 1000))
     pace = Pace(spacing_ms)
-    now_ms, originated = 0, list[int]()
-    while len(originated) < 40:
-        recent = tuple(at for at in originated if at > now_ms - MINUTE_MS - ORIGINATE_MARGIN_MS)
-        hold = hold_on(line, LineLoad(originated_ms=recent), pace, Moment(now_ms, 2**60))
+    now_ms, claimed, left = 0, list[int](), list[int]()
+    while len(claimed) < 40:
+        recent = tuple(at for at in claimed if at > now_ms - MINUTE_MS - LEFT_BY_MS)
+        left_by_ms = claimed[-1] + LEFT_BY_MS if recent else None
+        load = LineLoad(claimed_ms=recent, left_by_ms=left_by_ms)
+        hold = hold_on(line, load, pace, Moment(now_ms, 2**60))
         if hold is None:
-            originated.append(now_ms)
+            claimed.append(now_ms)
+            left.append(now_ms + dice.choice([0, 20, LEFT_BY_MS]))  # on the trunk, at the latest
             now_ms += dice.choice([0, 1, 50])
         else:
             assert hold.until_ms is not None
             assert hold.until_ms > now_ms
             now_ms = hold.until_ms + dice.choice([-1, 0, 0, 700])
-    # On the trunk each call may appear up to the margin later than it was acknowledged.
-    for first, over in zip(originated, originated[per_minute:], strict=False):
-        assert over - (first + ORIGINATE_MARGIN_MS) >= MINUTE_MS
-    for one, following in itertools.pairwise(originated):
-        assert not spacing_ms or following - (one + ORIGINATE_MARGIN_MS) >= spacing_ms
+    left.sort()
+    for first, over in zip(left, left[per_minute:], strict=False):
+        assert over - first >= MINUTE_MS
+    for one, following in itertools.pairwise(left):
+        assert not spacing_ms or following - one >= spacing_ms
 
 
-@given(
-    asking=st.integers(0, 4),
-    ages_ms=st.lists(st.integers(0, 61_000), max_size=6),
-    per_minute=st.integers(1, 4),
-)
-def test_a_hold_with_a_time_is_over_at_that_time(
-    asking: int, ages_ms: list[int], per_minute: int
-) -> None:
+@given(ages_ms=st.lists(st.integers(0, 62_000), max_size=6), per_minute=st.integers(1, 4))
+def test_a_hold_with_a_time_is_over_at_that_time(ages_ms: list[int], per_minute: int) -> None:
     """When a hold names the moment it ends, waiting until then is enough and less is not."""
-    originated = tuple(sorted(AT.now_ms - age for age in ages_ms))
     line = Line("1", LineLimits(100, per_minute, 100))
-    load = LineLoad(asking=asking, originated_ms=originated)
+    load = LineLoad(claimed_ms=tuple(sorted(AT.now_ms - age for age in ages_ms)))
     hold = hold_on(line, load, Pace(0), AT)
-    if hold is None or hold.until_ms is None or hold.limit is not Limit.MINUTE:
+    if hold is None:
+        assert load.last_minute(AT.now_ms) < per_minute
         return
+    assert hold.until_ms is not None
     assert load.last_minute(hold.until_ms) < per_minute
     assert load.last_minute(hold.until_ms - 1) >= per_minute

@@ -4,6 +4,7 @@ import pytest
 
 from dialer.claim import Refusal
 from dialer.gateway import Gateway
+from dialer.limits import Line, LineLimits
 from dialer.storage import Storage
 from dialer.tables import ContactState, attempts, contacts, reports
 from dialer_support.campaign import add, claimed, refused, rows_of, rules, static_contact
@@ -18,7 +19,7 @@ from support.timing import HandClock
 async def house(storage: Storage, gateway: Gateway, clock: HandClock) -> House:
     """Give a dialer with two waiting contacts and one line."""
     await add(storage, [static_contact(1), static_contact(2)], clock)
-    return House(storage, gateway, rules(), clock)
+    return House(storage, gateway, rules(Line("1001", LineLimits(1, 100, 100))), clock)
 
 
 async def test_the_gateway_is_asked_for_exactly_the_claimed_call(

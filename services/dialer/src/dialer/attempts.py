@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer import contacts as contact_records
 from dialer.contacts import Contact
 from dialer.do_not_call import SPOKEN, add_numbers
+from dialer.locks import lock_claims
 from dialer.moments import timestamp_of
 from dialer.reports import queue_report
 from dialer.retries import RetryPolicy
-from dialer.tables import IS_OPEN, AttemptState, Source, attempts, contacts
-from salehi.calls.v1.calls_pb2 import Call, Direction, Disposition, Outcome, Result
+from dialer.tables import IS_OPEN, AttemptState, Source, Stage, attempts, contacts
+from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition, Outcome, Result
 from salehi.intent.v1.intent_pb2 import Intent
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 
@@ -23,6 +24,9 @@ UNKNOWN_OUTCOME = "unknown_outcome"
 INVALID_REQUEST = "invalid_request"
 _TECHNICAL = frozenset({UNKNOWN_OUTCOME, INVALID_REQUEST})
 _REASON_LENGTH = 200
+_WITH_OPERATOR = frozenset({CallState.CALL_STATE_CALLING_OPERATOR, CallState.CALL_STATE_CONNECTED})
+_CAME_TO_OPERATOR = frozenset({Result.RESULT_CONNECTED_TO_OPERATOR, Result.RESULT_DISCONNECTED})
+_NO_OPERATOR = "operator_unavailable"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class OpenAttempt:
 
     attempt_id: str
     state: AttemptState
-    claimed_at_ms: int
+    stage: Stage
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Ending:
 
     Attributes:
         opted_out: the person asked not to be called again.
+        stage: how far the call came.
         report: True when the gateway never had the call, so that the dialer must report it.
     """
 
@@ -63,6 +68,7 @@ class Ending:
     reason: str = ""
     disposition: int = Disposition.DISPOSITION_UNSPECIFIED
     opted_out: bool = False
+    stage: Stage = Stage.DIALING
     report: bool = False
 
     @classmethod
@@ -74,6 +80,7 @@ class Ending:
             outcome.reason[:_REASON_LENGTH],
             outcome.disposition,
             opted_out=wants_no_calls(call),
+            stage=stage_of(call),
         )
 
     @classmethod
@@ -87,12 +94,35 @@ def wants_no_calls(call: Call) -> bool:
     return any(turn.intent == Intent.INTENT_DO_NOT_CALL for turn in call.outcome.turns)
 
 
+def stage_of(call: Call) -> Stage:
+    """How far a call has come, or came."""
+    outcome = call.outcome
+    if (
+        call.state in _WITH_OPERATOR
+        or outcome.result in _CAME_TO_OPERATOR
+        or outcome.reason == _NO_OPERATOR
+    ):
+        return Stage.WITH_OPERATOR
+    answered = call.state == CallState.CALL_STATE_ANSWERED or call.HasField("answered_at")
+    return Stage.ANSWERED if answered else Stage.DIALING
+
+
 async def mark_placed(connection: AsyncConnection, attempt_id: str, at_ms: int) -> bool:
     """Record that the gateway has the call; True when that was news."""
     statement = (
         update(attempts)
         .where(attempts.c.id == attempt_id, attempts.c.state == AttemptState.CLAIMED)
         .values(state=AttemptState.PLACED, originated_at_ms=at_ms)
+    )
+    return (await connection.execute(statement)).rowcount == 1
+
+
+async def mark_stage(connection: AsyncConnection, attempt_id: str, stage: Stage) -> bool:
+    """Record how far an open attempt's call has come; True when that was news."""
+    statement = (
+        update(attempts)
+        .where(attempts.c.id == attempt_id, attempts.c.stage < stage, IS_OPEN)
+        .values(stage=stage)
     )
     return (await connection.execute(statement)).rowcount == 1
 
@@ -124,6 +154,8 @@ async def end(
     In the same transaction the contact is settled, a spoken opt-out goes onto the do-not-call
     list, and a result the gateway never had is put on its way to the reporter.
     """
+    if ending.opted_out:
+        await lock_claims(connection)  # before any row, so that nobody waits in a circle
     statement = (
         update(attempts)
         .where(attempts.c.id == attempt_id, IS_OPEN)
@@ -134,6 +166,7 @@ async def end(
             result=ending.result,
             disposition=ending.disposition,
             reason=ending.reason,
+            stage=case((attempts.c.stage < ending.stage, ending.stage), else_=attempts.c.stage),
         )
         .returning(attempts.c.contact_id, attempts.c.line, attempts.c.claimed_at_ms)
     )
@@ -190,12 +223,12 @@ def unplaced_report(
 async def open_attempts(connection: AsyncConnection) -> list[OpenAttempt]:
     """Give every attempt under way, oldest first."""
     statement = (
-        select(attempts.c.id, attempts.c.state, attempts.c.claimed_at_ms)
+        select(attempts.c.id, attempts.c.state, attempts.c.stage)
         .where(IS_OPEN)
         .order_by(attempts.c.claimed_at_ms)
     )
     rows = (await connection.execute(statement)).all()
-    return [OpenAttempt(row.id, AttemptState(row.state), row.claimed_at_ms) for row in rows]
+    return [OpenAttempt(row.id, AttemptState(row.state), Stage(row.stage)) for row in rows]
 
 
 async def state_of(connection: AsyncConnection, attempt_id: str) -> AttemptState | None:

@@ -24,13 +24,15 @@ _LONGEST_WAIT_S = 5.0
 _SHORTEST_WAIT_S = 0.005
 _READY_AGAIN_S = 0.5
 _LAST_REQUESTS_S = 2.0
+# The panel may have numbers, or allow calls again.
+_ASK_THE_PANEL = frozenset({Refusal.NO_CONTACTS, Refusal.PANEL, Refusal.BREAKER})
 
 
 class Campaign:
     """Dials whenever a contact, a line and the gateway allow it.
 
-    Woken by the bell `dial`; rings `hungry` when nobody is left to call, or only the panel holds
-    dialing back.
+    Woken by the bell `dial`; rings `hungry` when nobody is left to call, or dialing is held back by
+    what the panel may lift.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class Campaign:
         reasons = refusal.limits if refusal.why is Refusal.NO_ROOM else {refusal.why}
         for reason in reasons:
             NOT_NOW.labels(reason).inc()
-        self.is_hungry = refusal.why in {Refusal.NO_CONTACTS, Refusal.PANEL}
+        self.is_hungry = refusal.why in _ASK_THE_PANEL
         if self.is_hungry:
             self._bells.hungry.ring()
         self._tell(refusal)
@@ -120,7 +122,8 @@ class Campaign:
     def _tell(self, refusal: NotNow) -> None:
         """Keep and log why nothing is dialled; full lines are the campaign at work."""
         full = refusal.why is Refusal.NO_ROOM and Limit.DAY not in refusal.limits
-        self.waiting_for = "" if full or refusal.why is Refusal.PAUSED else refusal.detail
+        paused = refusal.why in {Refusal.PAUSED, Refusal.BREAKER}
+        self.waiting_for = "" if full or paused else refusal.detail
         if not full and refusal.detail != self._told:
             log.info("not dialing", reason=refusal.detail)
         self._told = refusal.detail if not full else self._told

@@ -11,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.attempts import Claim
 from dialer.contacts import Contact, take
-from dialer.limits import Limit, Line, Moment, NoRoom, Pace, choose_line
+from dialer.limits import Limit, Line, Moment, NoRoom, Pace, rank_lines
 from dialer.loads import read_loads
+from dialer.locks import is_alone, lock_a_line, lock_total, share_claims
 from dialer.moments import unix_ms
-from dialer.pauses import Pause, PauseKind, in_force
+from dialer.operators import read_operator_load
+from dialer.pauses import Pause, PauseKind, in_force, use_trial
 from dialer.screening import next_contact, next_due_ms
-from dialer.storage import Storage, lock_claims
-from dialer.tables import AttemptState, attempts
+from dialer.storage import Storage
+from dialer.tables import AttemptState, Stage, attempts
 from dialer.windows import CallWindow
 from servicekit.clock import Clock
 from servicekit.tracing import traceparent
@@ -31,18 +33,26 @@ class Rules:
 
     Attributes:
         min_gap_ms: least time between calls to one person for different contacts.
+        operator_slots: operators who can take over at once; None: dial without regard to them.
     """
 
     lines: tuple[Line, ...]
     pace: Pace
     window: CallWindow
     min_gap_ms: int = 0
+    operator_slots: int | None = None
+
+    @property
+    def count_over_all(self) -> bool:
+        """Whether something is counted over all lines, so that claims must follow one another."""
+        return self.pace.max_total is not None or self.operator_slots is not None
 
 
 class Refusal(enum.StrEnum):
     """Why nothing may be dialled now."""
 
     PAUSED = "paused"
+    BREAKER = "breaker"
     PANEL = "panel"
     WINDOW = "window"
     NO_ROOM = "no_room"
@@ -85,14 +95,15 @@ class Claimer:
                 attempt is settled like one whose answer was lost.
         """
         async with self._storage.transaction() as connection:
-            await lock_claims(connection)
+            await share_claims(connection)
             # Read inside: waiting for the lock takes time, and limits count to the moment.
             now = self._clock.now()
             window = self._rules.window
             if not window.is_open(now):
                 opens_ms = unix_ms(window.opens_next(now))
                 return NotNow(Refusal.WINDOW, "outside the call window", opens_ms)
-            if pauses := await in_force(connection):
+            pauses = await in_force(connection)
+            if pauses and not _is_trial(pauses):
                 return _paused(pauses)
             today = window.local_date(now).isoformat()
             at = Moment(unix_ms(now), unix_ms(window.next_midnight(now)))
@@ -107,13 +118,31 @@ class Claimer:
             if contact is None:
                 due_ms = await next_due_ms(connection)
                 return NotNow(Refusal.NO_CONTACTS, "no contact is due", due_ms)
+            if pauses and not await use_trial(connection, PauseKind.BREAKER):
+                return _paused(pauses)
             return await _write(connection, contact, line, at.now_ms, today)
 
     async def _choose_line(
         self, connection: AsyncConnection, at: Moment, today: str
     ) -> Line | NoRoom:
-        loads = await read_loads(connection, self._rules.lines, at.now_ms, today)
-        return choose_line(self._rules.lines, loads, self._rules.pace, at)
+        """Choose the least loaded line with room, and count it when nobody else can add to it."""
+        rules = self._rules
+        if rules.count_over_all:
+            await lock_total(connection)
+        if rules.operator_slots is not None:
+            operators = await read_operator_load(connection, rules.operator_slots)
+            if not operators.has_room:
+                return NoRoom(frozenset({Limit.OPERATORS}), None)
+        locked: set[str] = set()
+        while True:
+            loads = await read_loads(connection, rules.lines, at.now_ms, today)
+            ranked = rank_lines(rules.lines, loads, rules.pace, at)
+            if isinstance(ranked, NoRoom):
+                return ranked
+            for line in ranked:
+                if line.number in locked or is_alone(connection):
+                    return line
+            locked.add(await lock_a_line(connection, [line.number for line in ranked]))
 
 
 async def _write(
@@ -136,13 +165,24 @@ async def _write(
             disposition=0,
             reason="",
             traceparent=claim.traceparent,
+            stage=Stage.DIALING,
         )
     )
     return claim
 
 
+def _is_trial(pauses: list[Pause]) -> bool:
+    """Whether a call may be dialled in spite of the only pause: the breaker's, on trial."""
+    return all(pause.kind is PauseKind.BREAKER and pause.trial_calls > 0 for pause in pauses)
+
+
 def _paused(pauses: list[Pause]) -> NotNow:
-    """Only a pause that is the panel's alone ends by asking the panel again."""
+    """Only pauses that are the panel's or the breaker's can end by asking the panel again."""
     reasons = "; ".join(f"{pause.kind}: {pause.reason}" for pause in pauses)
-    panel_only = all(pause.kind is PauseKind.PANEL for pause in pauses)
-    return NotNow(Refusal.PANEL if panel_only else Refusal.PAUSED, f"paused ({reasons})")
+    kinds = {pause.kind for pause in pauses}
+    why = Refusal.PAUSED
+    if kinds == {PauseKind.PANEL}:
+        why = Refusal.PANEL
+    elif PauseKind.MANUAL not in kinds:
+        why = Refusal.BREAKER
+    return NotNow(why, f"paused ({reasons})")

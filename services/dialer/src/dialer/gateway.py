@@ -87,13 +87,15 @@ class Gateway:
             raise GatewayUnavailable(error.code().name) from error
         return CallList(tuple(response.calls), response.ready_to_dial, response.not_ready_reason)
 
-    async def hang_up(self, attempt_id: str, reason: str) -> bool:
-        """End a call; False when the gateway does not know the attempt.
+    async def hang_up(self, attempt_id: str, reason: str, *, unless_answered: bool = False) -> bool:
+        """End a call, on request only if nobody answered; False when the attempt is not known.
 
         Raises:
             GatewayUnavailable: no answer.
         """
-        request = calls_pb2.HangUpRequest(attempt_id=attempt_id, reason=reason)
+        request = calls_pb2.HangUpRequest(
+            attempt_id=attempt_id, reason=reason, unless_answered=unless_answered
+        )
         try:
             await self._stub.HangUp(request, timeout=_ASK_TIMEOUT_S)
         except aio.AioRpcError as error:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer import attempts
-from dialer.attempts import UNKNOWN_OUTCOME, Ending, OpenAttempt
+from dialer.attempts import UNKNOWN_OUTCOME, Ending, OpenAttempt, stage_of
 from dialer.do_not_call import SPOKEN, add_numbers
 from dialer.errors import InvalidNumber
+from dialer.locks import lock_claims
 from dialer.metrics import ATTEMPTS, UNKNOWN_OUTCOMES
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.retries import RetryPolicy
 from dialer.storage import Storage, insert_new
-from dialer.tables import AttemptState, other_calls
+from dialer.tables import AttemptState, Stage, other_calls
 from dialer.waking import Bells
 from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition
 from servicekit.clock import Clock
@@ -52,10 +53,12 @@ class Ledger:
         async with self._storage.transaction() as connection:
             return await attempts.open_attempts(connection)
 
-    async def other_calls(self) -> set[str]:
-        """Give the ids of other calls on our lines."""
+    async def other_calls(self) -> dict[str, Stage]:
+        """Give other calls on our lines by their ids, and how far they have come."""
+        statement = select(other_calls.c.id, other_calls.c.stage)
         async with self._storage.transaction() as connection:
-            return set((await connection.execute(select(other_calls.c.id))).scalars())
+            rows = (await connection.execute(statement)).all()
+        return {row.id: Stage(row.stage) for row in rows}
 
     async def placed(self, attempt_id: str) -> None:
         """Record that the gateway has the call."""
@@ -90,8 +93,9 @@ class Ledger:
                 await self._note_other(connection, call, ending)
             elif ending is not None:
                 ended = await self._end(connection, call.attempt_id, ending)
-            elif state is AttemptState.CLAIMED:
+            else:
                 await attempts.mark_placed(connection, call.attempt_id, now_ms(self._clock))
+                await attempts.mark_stage(connection, call.attempt_id, stage_of(call))
         if ended and ending is not None:
             self._tell(call.attempt_id, ending)
         if state is None and ending is not None:
@@ -123,9 +127,14 @@ class Ledger:
                 "line": call.line[:_LINE_LENGTH],
                 "number": number,
                 "started_at_ms": now_ms(self._clock),
+                "stage": stage_of(call),
             }
-            await insert_new(connection, other_calls, other_calls.c.id, [row])
+            if not await insert_new(connection, other_calls, other_calls.c.id, [row]):
+                known = update(other_calls).where(other_calls.c.id == call.attempt_id)
+                await connection.execute(known.values(stage=stage_of(call)))
             return
+        if ending.opted_out and number:
+            await lock_claims(connection)
         await connection.execute(delete(other_calls).where(other_calls.c.id == call.attempt_id))
         if ending.opted_out and number:
             await add_numbers(connection, [number], SPOKEN, now_ms(self._clock))

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MINUTE_MS = 60_000
-# The gateway originates a little later than it acknowledges; windows are kept longer by this much,
-# so that no limit is exceeded where it counts, on the trunk.
+# The gateway originates a claimed call so soon or never.
+ORIGINATE_WITHIN_MS = 900
+# An originate appears on the trunk so much later at most; windows are kept longer by this much, so
+# that no limit is exceeded where it counts.
 ORIGINATE_MARGIN_MS = 100
+# Whatever became of the request: so long after its claim a call has left, or never will.
+LEFT_BY_MS = ORIGINATE_WITHIN_MS + ORIGINATE_MARGIN_MS
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,20 @@ class LineLoad:
 
     Attributes:
         active: calls under way, inbound ones included.
-        asking: attempts whose PlaceCall is not yet answered; they may be dialled at any moment.
-        originated_ms: originates that may lie in the last 60 seconds, oldest first.
-        today: originates of this local day, those being asked for included.
+        claimed_ms: claims whose calls may lie in the last 60 seconds, oldest first.
+        left_by_ms: when the latest of them has left at the latest; None when there is none.
+        today: attempts claimed on this local day.
     """
 
     active: int = 0
-    asking: int = 0
-    originated_ms: tuple[int, ...] = ()
+    claimed_ms: tuple[int, ...] = ()
+    left_by_ms: int | None = None
     today: int = 0
 
     def last_minute(self, now_ms: int) -> int:
         """How many originates count for the 60 seconds up to now."""
-        since_ms = now_ms - MINUTE_MS - ORIGINATE_MARGIN_MS
-        return self.asking + sum(1 for at_ms in self.originated_ms if at_ms > since_ms)
+        since_ms = now_ms - MINUTE_MS - LEFT_BY_MS
+        return sum(1 for at_ms in self.claimed_ms if at_ms > since_ms)
 
 
 class Limit(enum.StrEnum):
@@ -68,6 +72,7 @@ class Limit(enum.StrEnum):
     DAY = "day"
     SPACING = "spacing"
     TOTAL = "total"
+    OPERATORS = "operators"
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Hold:
 
     Attributes:
         limit: by which limit.
-        until_ms: when that ends by itself; None when a call has to end or to be answered first.
+        until_ms: when that ends by itself; None when a call has to end first.
     """
 
     limit: Limit
@@ -125,22 +130,21 @@ def hold_on(line: Line, load: LineLoad, pace: Pace, at: Moment) -> Hold | None:
     if load.active >= limits.max_concurrent:
         return Hold(Limit.CONCURRENT, None)
     if load.last_minute(at.now_ms) >= limits.max_per_minute:
-        return Hold(Limit.MINUTE, _minute_frees_at(limits.max_per_minute, load))
-    if load.asking:  # when it will leave is not known yet
-        return Hold(Limit.SPACING, None)
-    if pace.spacing_ms and load.originated_ms:
-        until_ms = load.originated_ms[-1] + pace.spacing_ms + ORIGINATE_MARGIN_MS
+        frees_at_ms = load.claimed_ms[-limits.max_per_minute] + MINUTE_MS + LEFT_BY_MS
+        return Hold(Limit.MINUTE, frees_at_ms)
+    if pace.spacing_ms and load.left_by_ms is not None:
+        until_ms = load.left_by_ms + pace.spacing_ms
         if until_ms > at.now_ms:
             return Hold(Limit.SPACING, until_ms)
     return None
 
 
-def choose_line(
+def rank_lines(
     lines: Sequence[Line], loads: dict[str, LineLoad], pace: Pace, at: Moment
-) -> Line | NoRoom:
-    """Choose the least loaded line with room: the smallest (active, last minute, today).
+) -> list[Line] | NoRoom:
+    """Give the lines with room, least loaded first: the smallest (active, last minute, today).
 
-    Lines are tried in the configured order where loads are equal.
+    Lines stand in the configured order where loads are equal.
     """
     total = sum(load.active for load in loads.values())
     if pace.max_total is not None and total >= pace.max_total:
@@ -161,16 +165,4 @@ def choose_line(
         load = loads[line.number]
         return (load.active, load.last_minute(at.now_ms), load.today)
 
-    return min(free, key=weight)
-
-
-def _minute_frees_at(max_per_minute: int, load: LineLoad) -> int | None:
-    """When enough originates are older than a minute; None while that hangs on an answer."""
-    # Once all but (max - 1) of those that count are gone, one more fits.
-    keep = max_per_minute - 1 - load.asking
-    if keep < 0:
-        return None
-    leaving = len(load.originated_ms) - keep
-    if leaving < 1:
-        return None
-    return load.originated_ms[leaving - 1] + MINUTE_MS + ORIGINATE_MARGIN_MS
+    return sorted(free, key=weight)

@@ -17,8 +17,9 @@ from dialer.errors import (
 )
 from dialer.gateway import Gateway
 from dialer.ledger import Ledger
+from dialer.limits import ORIGINATE_WITHIN_MS
 from dialer.metrics import GATEWAY_REFUSALS, UNKNOWN_ANSWERS
-from dialer.moments import now_ms
+from dialer.moments import now_ms, timestamp_of
 from dialer.numbers import DialTemplate
 from dialer.readiness import Readiness
 from dialer.waking import Backoff, Bells
@@ -28,9 +29,6 @@ from servicekit.tracing import context_of
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
-
-# A claim this old is not dialled: the process stood still, and what was checked may no longer hold.
-_STALE_MS = 3000
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class Trunk:
             line=claim.line,
             ring_timeout_s=self.ring_timeout_s,
             contact=claim.contact.message(),
+            originate_before=timestamp_of(claim.claimed_at_ms + ORIGINATE_WITHIN_MS),
         )
 
 
@@ -105,7 +104,13 @@ class Placer:
                 self._bells.reconcile.ring()
 
     async def _ask(self, claim: Claim) -> None:
-        if now_ms(self._clock) - claim.claimed_at_ms > _STALE_MS:
+        if now_ms(self._clock) - claim.claimed_at_ms >= ORIGINATE_WITHIN_MS:
+            # The process or the database stood still: what was checked may no longer hold.
+            log.warning("a claim came too late to be dialled", attempt_id=claim.attempt_id)
+            self._patience.failed()
+            await self._ledger.withdraw(claim.attempt_id)
+            return
+        if self._patience.remaining_s() > 0:  # another request was refused while this was claimed
             await self._ledger.withdraw(claim.attempt_id)
             return
         try:

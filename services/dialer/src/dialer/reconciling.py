@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from dialer.attempts import UNKNOWN_OUTCOME, Ending
+from dialer.attempts import UNKNOWN_OUTCOME, Ending, stage_of
 from dialer.errors import GatewayUnavailable, StoreUnavailable
 from dialer.gateway import Gateway
 from dialer.ledger import Ledger
@@ -69,18 +69,22 @@ class Reconciler:
         """
         began_ms = now_ms(self._clock)
         # First the attempts, then the calls: what was placed by then must be known over there.
-        expected = {
-            attempt.attempt_id: attempt.state for attempt in await self._ledger.open_attempts()
-        }
+        expected = await self._ledger.open_attempts()
         others = await self._ledger.other_calls()
+        known = others | {
+            attempt.attempt_id: attempt.stage
+            for attempt in expected
+            if attempt.state is AttemptState.PLACED
+        }
         listed = await self._gateway.list_calls()
         alive = {call.attempt_id for call in listed.calls}
         for call in listed.calls:
-            if expected.get(call.attempt_id) is not AttemptState.PLACED:  # that would be no news
+            if known.get(call.attempt_id) != stage_of(call):  # else that would be no news
                 await take_in(call, self._ledger, self._gateway)
-        unknown = await self._unknown_of((expected.keys() | others) - alive)
+        wanted = others.keys() | {attempt.attempt_id for attempt in expected}
+        unknown = await self._unknown_of(wanted - alive)
         await self._ledger.forget_other_calls(alive, began_ms)
-        await self._settle(unknown - others)
+        await self._settle(unknown - others.keys())
 
     async def _unknown_of(self, attempt_ids: set[str]) -> set[str]:
         """Take in what is remembered of calls that are not alive; give those nobody knows."""

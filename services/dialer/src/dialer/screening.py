@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.attempts import Ending, unplaced_report
 from dialer.contacts import Contact, drop, postpone
 from dialer.identities import panel_attempt_id
+from dialer.locks import is_alone, try_person
 from dialer.reports import queue_report
 from dialer.tables import (
     IS_OPEN,
@@ -25,8 +27,43 @@ from salehi.calls.v1.calls_pb2 import Result
 
 DO_NOT_CALL = "do_not_call"
 LOCK_RAN_OUT = "panel_lock_ran_out"
-_PAGE = 20
 _ENGAGED_MS = 30_000
+# The first nearly always serves; what must not be called leaves the queue, and the next are read.
+_PAGE = 3
+
+# Statements are built once: building them costs more than running them.
+_CALLED_MS: ColumnElement[int | None] = (
+    select(func.max(attempts.c.claimed_at_ms))
+    .where(
+        attempts.c.number == contacts.c.number,
+        attempts.c.contact_id != contacts.c.id,
+        attempts.c.claimed_at_ms > bindparam("gap_since_ms"),
+    )
+    .scalar_subquery()
+)
+# Contacts that are due, with what is known of each person.
+_DUE: Select[Any] = select(
+    contacts,
+    exists().where(do_not_call.c.number == contacts.c.number).label("listed"),
+    exists().where(and_(attempts.c.number == contacts.c.number, IS_OPEN)).label("in_attempt"),
+    exists().where(other_calls.c.number == contacts.c.number).label("in_call"),
+    _CALLED_MS.label("called_ms"),
+).where(
+    contacts.c.state == ContactState.WAITING,
+    contacts.c.not_before_ms <= bindparam("now_ms"),
+)
+_HEAD = (
+    _DUE.where(contacts.c.queue == bindparam("queue"))
+    .order_by(contacts.c.not_before_ms, contacts.c.id)
+    .limit(_PAGE)
+)
+_NOT_PASSED = _HEAD.where(contacts.c.id.not_in(bindparam("passed", expanding=True)))
+_HELD = _DUE.where(contacts.c.id == bindparam("contact_id")).with_for_update(
+    of=contacts, skip_locked=True
+)
+_NEXT_DUE = select(func.min(contacts.c.not_before_ms)).where(
+    contacts.c.state == ContactState.WAITING, contacts.c.queue == bindparam("queue")
+)
 
 
 async def next_contact(
@@ -36,13 +73,18 @@ async def next_contact(
 
     Whoever comes first but must not be called is dropped (do-not-call, a lock that ran out) or
     postponed (on the phone with us, called too recently), so that no claim looks at them again
-    before that can change.
+    before that can change. Whom another claim is just looking at is passed over.
     """
+    known = {"now_ms": now_ms, "gap_since_ms": now_ms - min_gap_ms}
+    passed: list[int] = []
     for queue in Queue:
-        while rows := await _first_in(connection, queue, now_ms, min_gap_ms):
+        while rows := await _head_of(connection, known | {"queue": queue}, passed):
             for row in rows:
-                if await _may_be_called(connection, row, now_ms, min_gap_ms):
-                    return Contact.of(row)
+                seen = row if is_alone(connection) else await _hold(connection, row, known)
+                if seen is None:
+                    passed.append(row.id)
+                elif await _may_be_called(connection, seen, now_ms, min_gap_ms):
+                    return Contact.of(seen)
     return None
 
 
@@ -50,47 +92,34 @@ async def next_due_ms(connection: AsyncConnection) -> int | None:
     """When the next waiting contact may be dialled; None when none waits."""
     dues: list[int] = []
     for queue in Queue:
-        statement = select(func.min(contacts.c.not_before_ms)).where(
-            contacts.c.state == ContactState.WAITING, contacts.c.queue == queue
-        )
-        due_ms = (await connection.execute(statement)).scalar_one()
+        due_ms = await connection.scalar(_NEXT_DUE, {"queue": queue})
         if due_ms is not None:
             dues.append(due_ms)
     return min(dues, default=None)
 
 
-async def _first_in(
-    connection: AsyncConnection, queue: Queue, now_ms: int, min_gap_ms: int
-) -> list[Row[Any]]:
-    """Read the head of one queue, with what is known of each person."""
-    called_ms: ColumnElement[int | None] = (
-        select(func.max(attempts.c.claimed_at_ms))
-        .where(
-            attempts.c.number == contacts.c.number,
-            attempts.c.contact_id != contacts.c.id,
-            attempts.c.claimed_at_ms > now_ms - min_gap_ms,
-        )
-        .scalar_subquery()
-    )
-    statement = (
-        select(
-            contacts,
-            exists().where(do_not_call.c.number == contacts.c.number).label("listed"),
-            exists()
-            .where(and_(attempts.c.number == contacts.c.number, IS_OPEN))
-            .label("in_attempt"),
-            exists().where(other_calls.c.number == contacts.c.number).label("in_call"),
-            called_ms.label("called_ms"),
-        )
-        .where(
-            contacts.c.state == ContactState.WAITING,
-            contacts.c.queue == queue,
-            contacts.c.not_before_ms <= now_ms,
-        )
-        .order_by(contacts.c.not_before_ms, contacts.c.id)
-        .limit(_PAGE)
-    )
-    return list((await connection.execute(statement)).all())
+async def _head_of(
+    connection: AsyncConnection, known: dict[str, int], passed: list[int]
+) -> Sequence[Row[Any]]:
+    """Read the first of a queue, without those that are passed over."""
+    statement = _NOT_PASSED if passed else _HEAD
+    more = {"passed": passed} if passed else {}
+    rows: Sequence[Row[Any]] = (await connection.execute(statement, known | more)).all()
+    return rows
+
+
+async def _hold(
+    connection: AsyncConnection, row: Row[Any], known: dict[str, int]
+) -> Row[Any] | None:
+    """Keep other claims away from a person and a contact, and read again what is known of them.
+
+    None when another claim has one of them, or the contact is no longer due.
+    """
+    if not await try_person(connection, row.number):
+        return None
+    held = await connection.execute(_HELD, known | {"contact_id": row.id})
+    seen: Row[Any] | None = held.one_or_none()
+    return seen
 
 
 async def _may_be_called(

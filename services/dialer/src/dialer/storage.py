@@ -7,15 +7,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Column, Table, text
+from sqlalchemy import Column, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dialer.errors import StoreUnavailable
-
-_CLAIMS_LOCK = 0x5A1E41  # any number no other user of the database takes
 
 
 class Storage:
@@ -60,17 +58,6 @@ async def insert_new(
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = make(table).values(list(rows)).on_conflict_do_nothing().returning(key)
     return set((await connection.execute(statement)).scalars())
-
-
-async def lock_claims(connection: AsyncConnection) -> None:
-    """Let no claim run beside this transaction, in this process or another.
-
-    Claims take it, and whatever must hold for every claim from its commit on. On SQLite each
-    transaction is alone anyway.
-    """
-    if connection.dialect.name == "postgresql":
-        statement = text("SELECT pg_advisory_xact_lock(:lock)")
-        await connection.execute(statement, {"lock": _CLAIMS_LOCK})
 
 
 def _is_passing(error: DBAPIError) -> bool:

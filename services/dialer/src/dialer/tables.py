@@ -64,6 +64,14 @@ class AttemptState(enum.StrEnum):
     ENDED = "ended"
 
 
+class Stage(enum.IntEnum):
+    """How far a call has come; it never goes back, and stays so at its end."""
+
+    DIALING = 0
+    ANSWERED = 1
+    WITH_OPERATOR = 2
+
+
 _IS_OPEN = text("state IN ('claimed', 'placed')")
 # Written out, not bound: only so does SQLite see that the index of open attempts answers it.
 IS_OPEN = text("dialer_attempts.state IN ('claimed', 'placed')")
@@ -92,7 +100,8 @@ contacts = Table(
 )
 
 # One row per try to reach one person; what the limits count. `local_date` is the day of the claim.
-# `originated_at_ms` is the latest moment at which the call may have left; NULL while asking.
+# `originated_at_ms` is when the gateway acknowledged the call; NULL before.
+# `stage` is what operators need to know of it.
 # The partial unique index makes two live attempts for one person impossible.
 attempts = Table(
     "dialer_attempts",
@@ -110,9 +119,10 @@ attempts = Table(
     Column("disposition", SmallInteger, nullable=False),
     Column("reason", String(200), nullable=False),
     Column("traceparent", String(64), nullable=False),
+    Column("stage", SmallInteger, nullable=False),
     Index("dialer_attempts_day", "local_date", "line"),
     Index("dialer_attempts_claimed", "claimed_at_ms", "id"),
-    Index("dialer_attempts_originated", "originated_at_ms", "line"),
+    Index("dialer_attempts_ended", "ended_at_ms"),
     Index("dialer_attempts_person", "number", "claimed_at_ms"),
     Index(
         "dialer_attempts_open",
@@ -132,6 +142,7 @@ other_calls = Table(
     Column("line", String(40), nullable=False),
     Column("number", String(20), nullable=False),
     Column("started_at_ms", BigInteger, nullable=False),
+    Column("stage", SmallInteger, nullable=False),
 )
 
 do_not_call = Table(
@@ -149,6 +160,7 @@ pauses = Table(
     Column("reason", String(500), nullable=False),
     Column("by", String(200), nullable=False),
     Column("since_ms", BigInteger, nullable=False),
+    Column("trial_calls", Integer, nullable=False),
 )
 
 # What was taken in whole: the panel's batches ("panel:<id>") and files ("file:<SHA-256>").

@@ -38,7 +38,7 @@ class Bells:
 
     Attributes:
         dial: a line may have room, contacts came, or a pause was lifted.
-        hungry: nobody is left to call, or only the panel holds dialing back.
+        hungry: nobody is left to call, or dialing is held back by what the panel may lift.
         reconcile: somebody should ask what became of an attempt.
         report: there is a result for the reporter.
     """
