@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from dialer import gateway as adapter
 from dialer.gateway import Gateway
+from dialer.moments import now_ms
 from dialer.storage import Storage
-from dialer.tables import AttemptState, attempts, do_not_call
+from dialer.tables import AttemptState, Stage, attempts, do_not_call
 from dialer_support.campaign import add, claimed, number, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, served
 from dialer_support.house import House
@@ -100,3 +103,52 @@ async def test_the_stream_is_resumed_where_it_broke(
     epochs = [epoch for epoch, _ in fake_gateway.watches]
     assert epochs[0] == ""
     assert epochs[-1] != ""
+
+
+async def test_an_opt_out_spoken_while_nobody_watched_is_not_lost(
+    house: House, fake_gateway: FakeGateway, storage: Storage
+) -> None:
+    """An inbound call that came and went unseen is asked for by the time calls were last seen."""
+    await house.ledger.mark_seen(now_ms(SystemClock()) - 60_000)
+    call_id = fake_gateway.ring_in("1001", "09120000009")
+    fake_gateway.end(
+        call_id,
+        calls_pb2.RESULT_NOT_INTERESTED,
+        calls_pb2.DISPOSITION_ANSWERED,
+        intent_pb2.INTENT_DO_NOT_CALL,
+    )
+
+    async def listed() -> bool:
+        return [row["number"] for row in await rows_of(storage, do_not_call)] == [number(9)]
+
+    async with running(house.watcher.run()):
+        await eventually(listed)
+
+
+async def test_the_stage_of_a_call_is_kept_as_it_comes_to_an_operator(
+    house: House, fake_gateway: FakeGateway, storage: Storage
+) -> None:
+    """Answered, then with an operator: the attempt says so, and goes on saying so at its end."""
+    claim = await claimed(house.claimer)
+    await house.placer.place(claim)
+
+    def at(stage: Stage) -> Callable[[], Awaitable[bool]]:
+        async def is_there() -> bool:
+            [attempt] = await rows_of(storage, attempts)
+            return bool(attempt["stage"] == stage)
+
+        return is_there
+
+    async with running(house.watcher.run()):
+        await eventually(lambda: len(fake_gateway.watches) == 1)
+        fake_gateway.change(claim.attempt_id, calls_pb2.CALL_STATE_ANSWERED)
+        await eventually(at(Stage.ANSWERED))
+        fake_gateway.change(claim.attempt_id, calls_pb2.CALL_STATE_CALLING_OPERATOR)
+        await eventually(at(Stage.WITH_OPERATOR))
+        fake_gateway.end(claim.attempt_id, calls_pb2.RESULT_HANGUP)
+        await eventually(lambda: _is_ended(storage))
+    assert await at(Stage.WITH_OPERATOR)()
+
+
+async def _is_ended(storage: Storage) -> bool:
+    return len(await ended(storage)) == 1

@@ -9,6 +9,7 @@ import grpc
 from grpc import aio
 
 from dialer.errors import GatewayRefused, GatewayUnavailable, RequestRejected
+from dialer.moments import timestamp_of
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from servicekit.channel import Peer
 
@@ -73,19 +74,42 @@ class Gateway:
         return response.call
 
     async def list_calls(
-        self, attempt_ids: Sequence[str] = (), *, include_ended: bool = False
+        self,
+        attempt_ids: Sequence[str] = (),
+        *,
+        include_ended: bool = False,
     ) -> CallList:
         """List live calls, or what is known of some attempts.
+
+        Args:
+            attempt_ids: only these; none means all.
+            include_ended: also those that have ended and are remembered.
 
         Raises:
             GatewayUnavailable: no answer.
         """
         request = calls_pb2.ListCallsRequest(attempt_ids=attempt_ids, include_ended=include_ended)
+        response = await self._list(request)
+        return CallList(tuple(response.calls), response.ready_to_dial, response.not_ready_reason)
+
+    async def inbound_since(self, since_ms: int) -> list[calls_pb2.Call]:
+        """List inbound calls that are live or ended at this moment or later.
+
+        Raises:
+            GatewayUnavailable: no answer.
+        """
+        request = calls_pb2.ListCallsRequest(
+            include_ended=True,
+            ended_since=timestamp_of(since_ms),
+            direction=calls_pb2.DIRECTION_INBOUND,
+        )
+        return list((await self._list(request)).calls)
+
+    async def _list(self, request: calls_pb2.ListCallsRequest) -> calls_pb2.ListCallsResponse:
         try:
-            response = await self._stub.ListCalls(request, timeout=_ASK_TIMEOUT_S)
+            return await self._stub.ListCalls(request, timeout=_ASK_TIMEOUT_S)
         except aio.AioRpcError as error:
             raise GatewayUnavailable(error.code().name) from error
-        return CallList(tuple(response.calls), response.ready_to_dial, response.not_ready_reason)
 
     async def hang_up(self, attempt_id: str, reason: str, *, unless_answered: bool = False) -> bool:
         """End a call, on request only if nobody answered; False when the attempt is not known.

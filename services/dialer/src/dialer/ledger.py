@@ -16,7 +16,7 @@ from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.retries import RetryPolicy
 from dialer.storage import Storage, insert_new
-from dialer.tables import AttemptState, Stage, other_calls
+from dialer.tables import AttemptState, Stage, marks, other_calls
 from dialer.waking import Bells
 from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition
 from servicekit.clock import Clock
@@ -24,6 +24,7 @@ from servicekit.clock import Clock
 log = structlog.get_logger(__name__)
 
 _LINE_LENGTH = 40
+_SEEN = "calls seen until"
 
 
 class Ledger:
@@ -111,6 +112,21 @@ class Ledger:
             forgotten = (await connection.execute(statement)).rowcount
         if forgotten:
             self._bells.dial.ring()
+
+    async def seen_until_ms(self) -> int | None:
+        """Until when every call's end has been taken in; None when that is not known."""
+        statement = select(marks.c.at_ms).where(marks.c.name == _SEEN)
+        async with self._storage.transaction() as connection:
+            at_ms: int | None = await connection.scalar(statement)
+        return at_ms
+
+    async def mark_seen(self, at_ms: int) -> None:
+        """Remember until when every call's end has been taken in."""
+        async with self._storage.transaction() as connection:
+            row = {"name": _SEEN, "at_ms": at_ms}
+            if not await insert_new(connection, marks, marks.c.name, [row]):
+                later = update(marks).where(marks.c.name == _SEEN, marks.c.at_ms < at_ms)
+                await connection.execute(later.values(at_ms=at_ms))
 
     async def _end(self, connection: AsyncConnection, attempt_id: str, ending: Ending) -> bool:
         return await attempts.end(

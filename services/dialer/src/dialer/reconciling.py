@@ -22,6 +22,7 @@ INTERVAL_S = 3.0
 # Longer than a request for a call may be under way, and than a gateway that comes back needs to
 # take up its calls again.
 GRACE_S = 10.0
+_MARK_EVERY_MS = 30_000
 
 
 class Reconciler:
@@ -47,6 +48,7 @@ class Reconciler:
         self._clock = clock
         self._grace_s = grace_s
         self._missing_since_s: dict[str, float] = {}
+        self._marked_ms = now_ms(clock)
         self._trouble = Trouble("cannot compare attempts with calls", "attempts are compared again")
 
     async def run(self) -> None:
@@ -85,6 +87,9 @@ class Reconciler:
         unknown = await self._unknown_of(wanted - alive)
         await self._ledger.forget_other_calls(alive, began_ms)
         await self._settle(unknown - others.keys())
+        if began_ms - self._marked_ms >= _MARK_EVERY_MS:
+            await self._ledger.mark_seen(began_ms)
+            self._marked_ms = began_ms
 
     async def _unknown_of(self, attempt_ids: set[str]) -> set[str]:
         """Take in what is remembered of calls that are not alive; give those nobody knows."""

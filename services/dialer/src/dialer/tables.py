@@ -173,6 +173,14 @@ batches = Table(
     Column("rejected", Integer, nullable=False),
 )
 
+# Moments to remember, by name.
+marks = Table(
+    "dialer_marks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 # Results the gateway never had: kept until the reporter acknowledges. `body` is the
 # ReportResultRequest; `refusal` says why the reporter will never take it (empty: still to be sent).
 reports = Table(

@@ -15,6 +15,8 @@ from servicekit.clock import Clock
 
 log = structlog.get_logger(__name__)
 
+# The stream may have been away for longer than the reconciler noticed.
+_OVERLAP_MS = 120_000
 _LATE = "its attempt was closed before"
 
 
@@ -48,10 +50,20 @@ class Watcher:
         if message.HasField("snapshot"):
             for call in message.snapshot.calls:
                 await take_in(call, self._ledger, self._gateway)
-            self._bells.reconcile.ring()  # what ended meanwhile is not in a snapshot
+            # What ended meanwhile is not in a snapshot: attempts are asked for one by one, but of
+            # an inbound call nobody here may know.
+            self._bells.reconcile.ring()
+            await self._take_missed_inbound()
         elif message.HasField("changed"):
             await take_in(message.changed, self._ledger, self._gateway)
         self._position = Position(message.epoch, message.sequence)
+
+    async def _take_missed_inbound(self) -> None:
+        """Take in inbound calls that came and went while nobody watched: they may be opt-outs."""
+        seen_until_ms = await self._ledger.seen_until_ms()
+        if seen_until_ms is not None:
+            for call in await self._gateway.inbound_since(seen_until_ms - _OVERLAP_MS):
+                await take_in(call, self._ledger, self._gateway)
 
 
 async def take_in(call: Call, ledger: Ledger, gateway: Gateway) -> None:

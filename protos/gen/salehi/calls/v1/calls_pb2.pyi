@@ -354,8 +354,11 @@ class ListCallsRequest(_message.Message):
     ATTEMPT_IDS_FIELD_NUMBER: _builtins.int
     INCLUDE_ENDED_FIELD_NUMBER: _builtins.int
     ENDED_SINCE_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
     include_ended: _builtins.bool
     """Also ended calls that are still remembered."""
+    direction: Global___Direction.ValueType
+    """Only calls of this direction; unspecified means both."""
     @_builtins.property
     def attempt_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these attempts; empty means all."""
@@ -370,10 +373,11 @@ class ListCallsRequest(_message.Message):
         attempt_ids: _abc.Iterable[_builtins.str] | None = ...,
         include_ended: _builtins.bool = ...,
         ended_since: _timestamp_pb2.Timestamp | None = ...,
+        direction: Global___Direction.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_since", b"ended_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_ids", b"attempt_ids", "ended_since", b"ended_since", "include_ended", b"include_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_ids", b"attempt_ids", "direction", b"direction", "ended_since", b"ended_since", "include_ended", b"include_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,4 +1,4 @@
-"""How far calls have come, and trial calls under a pause."""
+"""How far calls have come, trial calls under a pause, and moments to remember."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ def upgrade() -> None:
     op.create_index("dialer_attempts_ended", "dialer_attempts", ["ended_at_ms"])
     trials = sa.Column("trial_calls", sa.Integer, nullable=False, server_default="0")
     op.add_column("dialer_pauses", trials)
+    op.create_table(
+        "dialer_marks",
+        sa.Column("name", sa.String(40), primary_key=True),
+        sa.Column("at_ms", sa.BigInteger, nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Drop them."""
+    op.drop_table("dialer_marks")
     op.drop_column("dialer_pauses", "trial_calls")
     op.drop_index("dialer_attempts_ended", "dialer_attempts")
     for table in ("dialer_other_calls", "dialer_attempts"):
