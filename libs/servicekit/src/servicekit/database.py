@@ -10,13 +10,20 @@ from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from servicekit.errors import StartupError
 
 _BUSY_TIMEOUT_MS = 5000
+_PASSING_CODES = ("08", "40", "53", "55P03", "57")
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
@@ -44,6 +51,19 @@ async def open_database(url: str, migrations: str, *, setting: str = "DATABASE_U
             "check that the path or server exists and this user may write to it"
         ) from error
     return engine
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Whether a database error may be gone at the next try: away, locked, full, or in each other's way.
+
+    The classes of PostgreSQL's codes that mean so are connection exception (08), transaction
+    rollback (40), insufficient resources (53), operator intervention (57) and lock not available
+    (55P03); its driver gives most of them without a class of their own.
+    """
+    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        return True
+    code = str(getattr(error.orig, "sqlstate", None) or "")
+    return code.startswith(_PASSING_CODES)
 
 
 def run_migrations(metadata: MetaData, version_table: str) -> None:

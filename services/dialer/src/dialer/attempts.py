@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer import contacts as contact_records
@@ -27,6 +27,31 @@ _REASON_LENGTH = 200
 _WITH_OPERATOR = frozenset({CallState.CALL_STATE_CALLING_OPERATOR, CallState.CALL_STATE_CONNECTED})
 _CAME_TO_OPERATOR = frozenset({Result.RESULT_CONNECTED_TO_OPERATOR, Result.RESULT_DISCONNECTED})
 _NO_OPERATOR = "operator_unavailable"
+
+# Statements every call needs are built once: building them costs more than running them.
+_MARK_PLACED = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt_id"), attempts.c.state == AttemptState.CLAIMED)
+    .values(state=AttemptState.PLACED, originated_at_ms=bindparam("at_ms"))
+)
+_END = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt_id"), IS_OPEN)
+    .values(
+        state=AttemptState.ENDED,
+        originated_at_ms=func.coalesce(attempts.c.originated_at_ms, bindparam("at_ms")),
+        ended_at_ms=bindparam("at_ms"),
+        result=bindparam("came_to"),
+        disposition=bindparam("how"),
+        reason=bindparam("why"),
+        stage=case(
+            (attempts.c.stage < bindparam("came_far"), bindparam("came_far")),
+            else_=attempts.c.stage,
+        ),
+    )
+    .returning(attempts.c.contact_id, attempts.c.line, attempts.c.claimed_at_ms)
+)
+_CONTACT = select(contacts).where(contacts.c.id == bindparam("contact_id"))
 
 
 @dataclass(frozen=True)
@@ -109,12 +134,8 @@ def stage_of(call: Call) -> Stage:
 
 async def mark_placed(connection: AsyncConnection, attempt_id: str, at_ms: int) -> bool:
     """Record that the gateway has the call; True when that was news."""
-    statement = (
-        update(attempts)
-        .where(attempts.c.id == attempt_id, attempts.c.state == AttemptState.CLAIMED)
-        .values(state=AttemptState.PLACED, originated_at_ms=at_ms)
-    )
-    return (await connection.execute(statement)).rowcount == 1
+    known = {"attempt_id": attempt_id, "at_ms": at_ms}
+    return (await connection.execute(_MARK_PLACED, known)).rowcount == 1
 
 
 async def mark_stage(connection: AsyncConnection, attempt_id: str, stage: Stage) -> bool:
@@ -156,21 +177,15 @@ async def end(
     """
     if ending.opted_out:
         await lock_claims(connection)  # before any row, so that nobody waits in a circle
-    statement = (
-        update(attempts)
-        .where(attempts.c.id == attempt_id, IS_OPEN)
-        .values(
-            state=AttemptState.ENDED,
-            originated_at_ms=func.coalesce(attempts.c.originated_at_ms, at_ms),
-            ended_at_ms=at_ms,
-            result=ending.result,
-            disposition=ending.disposition,
-            reason=ending.reason,
-            stage=case((attempts.c.stage < ending.stage, ending.stage), else_=attempts.c.stage),
-        )
-        .returning(attempts.c.contact_id, attempts.c.line, attempts.c.claimed_at_ms)
-    )
-    ended = (await connection.execute(statement)).one_or_none()
+    known = {
+        "attempt_id": attempt_id,
+        "at_ms": at_ms,
+        "came_to": ending.result,
+        "how": ending.disposition,
+        "why": ending.reason,
+        "came_far": ending.stage,
+    }
+    ended = (await connection.execute(_END, known)).one_or_none()
     if ended is None:
         return False
     contact = await _settle_contact(connection, ended.contact_id, ending, policy, at_ms)
@@ -187,8 +202,8 @@ async def _settle_contact(
     connection: AsyncConnection, contact_id: int, ending: Ending, policy: RetryPolicy, at_ms: int
 ) -> Contact:
     """Finish the contact of an ended attempt, or let it wait for its retry."""
-    statement = select(contacts).where(contacts.c.id == contact_id)
-    contact = Contact.of((await connection.execute(statement)).one())
+    found = await connection.execute(_CONTACT, {"contact_id": contact_id})
+    contact = Contact.of(found.one())
     delay_s = None
     if contact.source is Source.FILE and not ending.opted_out:
         delay_s = policy.delay_s(ending.disposition, contact.attempts_made)

@@ -26,6 +26,9 @@ from servicekit.tracing import traceparent
 
 tracer = trace.get_tracer(__name__)
 
+_INSERT = attempts.insert()
+_TAKEN_MS = 10  # longer than a claim takes
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -142,7 +145,11 @@ class Claimer:
             for line in ranked:
                 if line.number in locked or is_alone(connection):
                     return line
-            locked.add(await lock_a_line(connection, [line.number for line in ranked]))
+            free = [line.number for line in ranked]
+            found = await lock_a_line(connection, free, wait=not locked)
+            if found is None:
+                return NoRoom(frozenset({Limit.TAKEN}), at.now_ms + _TAKEN_MS)
+            locked.add(found)
 
 
 async def _write(
@@ -152,22 +159,21 @@ async def _write(
         claim = Claim(str(uuid.uuid4()), line.number, contact, now_ms, traceparent())
     await take(connection, contact.id)
     claim = replace(claim, contact=replace(contact, attempts_made=contact.attempts_made + 1))
-    await connection.execute(
-        attempts.insert().values(
-            id=claim.attempt_id,
-            contact_id=contact.id,
-            number=contact.number,
-            line=claim.line,
-            state=AttemptState.CLAIMED,
-            local_date=today,
-            claimed_at_ms=now_ms,
-            result=0,
-            disposition=0,
-            reason="",
-            traceparent=claim.traceparent,
-            stage=Stage.DIALING,
-        )
-    )
+    row = {
+        "id": claim.attempt_id,
+        "contact_id": contact.id,
+        "number": contact.number,
+        "line": claim.line,
+        "state": AttemptState.CLAIMED,
+        "local_date": today,
+        "claimed_at_ms": now_ms,
+        "result": 0,
+        "disposition": 0,
+        "reason": "",
+        "traceparent": claim.traceparent,
+        "stage": Stage.DIALING,
+    }
+    await connection.execute(_INSERT, row)
     return claim
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.errors import InvalidNumber
@@ -14,6 +14,15 @@ from dialer.numbers import national
 from dialer.storage import insert_new
 from dialer.tables import ContactState, Queue, Source, contacts
 from salehi.calls.v1 import calls_pb2
+
+# Statements every call needs are built once: building them costs more than running them.
+_BY_ID = update(contacts).where(contacts.c.id == bindparam("contact_id"))
+_TAKE = _BY_ID.values(state=ContactState.CLAIMED, attempts_made=contacts.c.attempts_made + 1)
+_CLAIMED_BY_ID = _BY_ID.where(contacts.c.state == ContactState.CLAIMED)
+_FINISH = _CLAIMED_BY_ID.values(state=ContactState.DONE)
+_RETRY = _CLAIMED_BY_ID.values(
+    state=ContactState.WAITING, queue=Queue.RETRY, not_before_ms=bindparam("retry_at_ms")
+)
 
 
 @dataclass(frozen=True)
@@ -122,11 +131,7 @@ async def postpone(connection: AsyncConnection, contact_id: int, until_ms: int) 
 
 async def take(connection: AsyncConnection, contact_id: int) -> None:
     """Take a waiting contact for an attempt."""
-    await connection.execute(
-        update(contacts)
-        .where(contacts.c.id == contact_id)
-        .values(state=ContactState.CLAIMED, attempts_made=contacts.c.attempts_made + 1)
-    )
+    await connection.execute(_TAKE, {"contact_id": contact_id})
 
 
 async def put_back(connection: AsyncConnection, contact_id: int) -> None:
@@ -140,17 +145,11 @@ async def put_back(connection: AsyncConnection, contact_id: int) -> None:
 
 async def finish(connection: AsyncConnection, contact_id: int, retry_at_ms: int | None) -> None:
     """Settle a contact whose attempt ended: done, or waiting for its retry."""
-    statement = update(contacts).where(
-        contacts.c.id == contact_id, contacts.c.state == ContactState.CLAIMED
-    )
     if retry_at_ms is None:
-        await connection.execute(statement.values(state=ContactState.DONE))
+        await connection.execute(_FINISH, {"contact_id": contact_id})
     else:
-        await connection.execute(
-            statement.values(
-                state=ContactState.WAITING, queue=Queue.RETRY, not_before_ms=retry_at_ms
-            )
-        )
+        known = {"contact_id": contact_id, "retry_at_ms": retry_at_ms}
+        await connection.execute(_RETRY, known)
 
 
 async def count_waiting(connection: AsyncConnection) -> int:

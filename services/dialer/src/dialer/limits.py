@@ -73,6 +73,7 @@ class Limit(enum.StrEnum):
     SPACING = "spacing"
     TOTAL = "total"
     OPERATORS = "operators"
+    TAKEN = "taken"  # another claim is just being made on the line
 
 
 @dataclass(frozen=True)

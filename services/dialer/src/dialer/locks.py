@@ -14,7 +14,7 @@ circle:
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,14 +49,20 @@ async def lock_total(connection: AsyncConnection) -> None:
     await _lock(connection, "pg_advisory_xact_lock", _Space.TOTAL)
 
 
-async def lock_a_line(connection: AsyncConnection, lines: Iterable[str]) -> str:
-    """Lock the first of some lines that nobody else has; where all are taken wait for the first."""
-    wanted = list(lines)
-    for line in wanted:
+async def lock_a_line(
+    connection: AsyncConnection, lines: Sequence[str], *, wait: bool
+) -> str | None:
+    """Lock the first of some lines that nobody else has; where all are taken wait for the first.
+
+    Who has a line already must not wait for another; None when that would be needed.
+    """
+    for line in lines:
         if await _lock(connection, "pg_try_advisory_xact_lock", _Space.LINE, line):
             return line
-    await _lock(connection, "pg_advisory_xact_lock", _Space.LINE, wanted[0])
-    return wanted[0]
+    if not wait:
+        return None
+    await _lock(connection, "pg_advisory_xact_lock", _Space.LINE, lines[0])
+    return lines[0]
 
 
 async def try_person(connection: AsyncConnection, number: str) -> bool:

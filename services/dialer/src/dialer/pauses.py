@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.tables import pauses
 
+_IN_FORCE = select(pauses).order_by(pauses.c.since_ms)
+
 
 class PauseKind(enum.StrEnum):
     """Who holds dialing back: a person, the failure breaker, or the panel."""
@@ -72,7 +74,7 @@ async def lift(connection: AsyncConnection, kinds: Collection[PauseKind]) -> int
 
 async def in_force(connection: AsyncConnection) -> list[Pause]:
     """Give every hold, oldest first."""
-    rows = (await connection.execute(select(pauses).order_by(pauses.c.since_ms))).all()
+    rows = (await connection.execute(_IN_FORCE)).all()
     return [
         Pause(PauseKind(row.kind), row.reason, row.by, row.since_ms, row.trial_calls)
         for row in rows

@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dialer.errors import StoreUnavailable
+from servicekit.database import is_passing
 
 
 class Storage:
@@ -42,7 +43,7 @@ class Storage:
                 yield connection
         except DBAPIError as error:
             # hide_parameters keeps values out of the exception, so the chain is safe to log.
-            if _is_passing(error):
+            if is_passing(error):
                 raise StoreUnavailable(type(error).__name__) from error
             raise
         except (PoolTimeoutError, ConnectionError) as error:
@@ -58,7 +59,3 @@ async def insert_new(
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = make(table).values(list(rows)).on_conflict_do_nothing().returning(key)
     return set((await connection.execute(statement)).scalars())
-
-
-def _is_passing(error: DBAPIError) -> bool:
-    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
