@@ -54,7 +54,7 @@ async def open_database(url: str, migrations: str, *, setting: str = "DATABASE_U
 
 
 def is_passing(error: DBAPIError) -> bool:
-    """Whether a database error may be gone at the next try: away, locked, full, or in each other's way.
+    """Whether a database error may be gone at the next try: away, locked, full, or a collision.
 
     The classes of PostgreSQL's codes that mean so are connection exception (08), transaction
     rollback (40), insufficient resources (53), operator intervention (57) and lock not available

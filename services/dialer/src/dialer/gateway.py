@@ -28,11 +28,13 @@ class CallList:
     Attributes:
         ready_to_dial: whether the gateway would take a call now.
         not_ready_reason: why not; empty when ready.
+        now_ms: the gateway's clock; None when it does not tell.
     """
 
     calls: tuple[calls_pb2.Call, ...]
     ready_to_dial: bool
     not_ready_reason: str
+    now_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,10 @@ class Gateway:
         """
         request = calls_pb2.ListCallsRequest(attempt_ids=attempt_ids, include_ended=include_ended)
         response = await self._list(request)
-        return CallList(tuple(response.calls), response.ready_to_dial, response.not_ready_reason)
+        now_ms = response.now.ToMilliseconds() if response.HasField("now") else None
+        return CallList(
+            tuple(response.calls), response.ready_to_dial, response.not_ready_reason, now_ms
+        )
 
     async def inbound_since(self, since_ms: int) -> list[calls_pb2.Call]:
         """List inbound calls that are live or ended at this moment or later.

@@ -26,21 +26,21 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from salehi.intent.v1 import intent_pb2 as salehi_dot_intent_dot_v1_dot_intent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsalehi/calls/v1/calls.proto\x12\x0fsalehi.calls.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsalehi/intent/v1/intent.proto\"s\n\x07\x43ontact\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x17\n\x0fpanel_number_id\x18\x03 \x01(\x03\x12\x16\n\x0epanel_batch_id\x18\x04 \x01(\t\x12\x17\n\x0fnational_number\x18\x05 \x01(\t\"\xe4\x01\n\x10PlaceCallRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\x11\n\tcaller_id\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\t\x12\x16\n\x0ering_timeout_s\x18\x05 \x01(\r\x12)\n\x07\x63ontact\x18\x06 \x01(\x0b\x32\x18.salehi.calls.v1.Contact\x12\x10\n\x08scenario\x18\x07 \x01(\t\x12\x34\n\x10originate_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x11PlaceCallResponse\x12#\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x15.salehi.calls.v1.Call\x12\x15\n\ralready_known\x18\x02 \x01(\x08\"L\n\rHangUpRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x17\n\x0funless_answered\x18\x03 \x01(\x08\"\x10\n\x0eHangUpResponse\"\x9e\x01\n\x10ListCallsRequest\x12\x13\n\x0b\x61ttempt_ids\x18\x01 \x03(\t\x12\x15\n\rinclude_ended\x18\x02 \x01(\x08\x12/\n\x0b\x65nded_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdirection\x18\x04 \x01(\x0e\x32\x1a.salehi.calls.v1.Direction\"j\n\x11ListCallsResponse\x12$\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x15.salehi.calls.v1.Call\x12\x15\n\rready_to_dial\x18\x02 \x01(\x08\x12\x18\n\x10not_ready_reason\x18\x03 \x01(\t\":\n\x11WatchCallsRequest\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"\x96\x01\n\x12WatchCallsResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12-\n\x08snapshot\x18\x03 \x01(\x0b\x32\x19.salehi.calls.v1.SnapshotH\x00\x12(\n\x07\x63hanged\x18\x04 \x01(\x0b\x32\x15.salehi.calls.v1.CallH\x00\x42\x06\n\x04news\"0\n\x08Snapshot\x12$\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x15.salehi.calls.v1.Call\"\xe7\x02\n\x04\x43\x61ll\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12-\n\tdirection\x18\x02 \x01(\x0e\x32\x1a.salehi.calls.v1.Direction\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.salehi.calls.v1.CallState\x12\x0c\n\x04line\x18\x04 \x01(\t\x12)\n\x07\x63ontact\x18\x05 \x01(\x0b\x32\x18.salehi.calls.v1.Contact\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07outcome\x18\t \x01(\x0b\x32\x18.salehi.calls.v1.Outcome\"\x98\x02\n\x07Outcome\x12\'\n\x06result\x18\x01 \x01(\x0e\x32\x17.salehi.calls.v1.Result\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x31\n\x0b\x64isposition\x18\x03 \x01(\x0e\x32\x1c.salehi.calls.v1.Disposition\x12\x11\n\ttechnical\x18\x04 \x01(\x08\x12\r\n\x05\x63\x61use\x18\x05 \x01(\r\x12\x12\n\nsip_status\x18\x06 \x01(\r\x12$\n\x05turns\x18\x07 \x03(\x0b\x32\x15.salehi.calls.v1.Turn\x12\x1a\n\x12operator_extension\x18\x08 \x01(\t\x12\x0e\n\x06talk_s\x18\t \x01(\x02\x12\x19\n\x11post_dial_delay_s\x18\n \x01(\x02\"\x88\x01\n\x04Turn\x12\r\n\x05heard\x18\x01 \x01(\t\x12(\n\x06intent\x18\x02 \x01(\x0e\x32\x18.salehi.intent.v1.Intent\x12/\n\ndecided_by\x18\x03 \x01(\x0e\x32\x1b.salehi.intent.v1.DecidedBy\x12\x16\n\x0eturn_latency_s\x18\x04 \x01(\x02*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x01\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x02*\xc1\x01\n\tCallState\x12\x1a\n\x16\x43\x41LL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41LL_STATE_DIALING\x10\x01\x12\x16\n\x12\x43\x41LL_STATE_RINGING\x10\x02\x12\x17\n\x13\x43\x41LL_STATE_ANSWERED\x10\x03\x12\x1f\n\x1b\x43\x41LL_STATE_CALLING_OPERATOR\x10\x04\x12\x18\n\x14\x43\x41LL_STATE_CONNECTED\x10\x05\x12\x14\n\x10\x43\x41LL_STATE_ENDED\x10\x06*\xaf\x01\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12 \n\x1cRESULT_CONNECTED_TO_OPERATOR\x10\x01\x12\x19\n\x15RESULT_NOT_INTERESTED\x10\x02\x12\x17\n\x13RESULT_DISCONNECTED\x10\x03\x12\x11\n\rRESULT_HANGUP\x10\x04\x12\x11\n\rRESULT_MISSED\x10\x05\x12\x11\n\rRESULT_FAILED\x10\x06*\x83\x02\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPOSITION_ANSWERED\x10\x01\x12\x14\n\x10\x44ISPOSITION_BUSY\x10\x02\x12\x19\n\x15\x44ISPOSITION_NO_ANSWER\x10\x03\x12\x18\n\x14\x44ISPOSITION_REJECTED\x10\x04\x12\x1b\n\x17\x44ISPOSITION_UNREACHABLE\x10\x05\x12\x1e\n\x1a\x44ISPOSITION_INVALID_NUMBER\x10\x06\x12\x1a\n\x16\x44ISPOSITION_CONGESTION\x10\x07\x12\x19\n\x15\x44ISPOSITION_CANCELLED\x10\x08\x32\xd9\x02\n\x0b\x43\x61llService\x12R\n\tPlaceCall\x12!.salehi.calls.v1.PlaceCallRequest\x1a\".salehi.calls.v1.PlaceCallResponse\x12I\n\x06HangUp\x12\x1e.salehi.calls.v1.HangUpRequest\x1a\x1f.salehi.calls.v1.HangUpResponse\x12R\n\tListCalls\x12!.salehi.calls.v1.ListCallsRequest\x1a\".salehi.calls.v1.ListCallsResponse\x12W\n\nWatchCalls\x12\".salehi.calls.v1.WatchCallsRequest\x1a#.salehi.calls.v1.WatchCallsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsalehi/calls/v1/calls.proto\x12\x0fsalehi.calls.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsalehi/intent/v1/intent.proto\"s\n\x07\x43ontact\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x17\n\x0fpanel_number_id\x18\x03 \x01(\x03\x12\x16\n\x0epanel_batch_id\x18\x04 \x01(\t\x12\x17\n\x0fnational_number\x18\x05 \x01(\t\"\xe4\x01\n\x10PlaceCallRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\x11\n\tcaller_id\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\t\x12\x16\n\x0ering_timeout_s\x18\x05 \x01(\r\x12)\n\x07\x63ontact\x18\x06 \x01(\x0b\x32\x18.salehi.calls.v1.Contact\x12\x10\n\x08scenario\x18\x07 \x01(\t\x12\x34\n\x10originate_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x11PlaceCallResponse\x12#\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x15.salehi.calls.v1.Call\x12\x15\n\ralready_known\x18\x02 \x01(\x08\"L\n\rHangUpRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x17\n\x0funless_answered\x18\x03 \x01(\x08\"\x10\n\x0eHangUpResponse\"\x9e\x01\n\x10ListCallsRequest\x12\x13\n\x0b\x61ttempt_ids\x18\x01 \x03(\t\x12\x15\n\rinclude_ended\x18\x02 \x01(\x08\x12/\n\x0b\x65nded_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdirection\x18\x04 \x01(\x0e\x32\x1a.salehi.calls.v1.Direction\"\x93\x01\n\x11ListCallsResponse\x12$\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x15.salehi.calls.v1.Call\x12\x15\n\rready_to_dial\x18\x02 \x01(\x08\x12\x18\n\x10not_ready_reason\x18\x03 \x01(\t\x12\'\n\x03now\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x11WatchCallsRequest\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"\x96\x01\n\x12WatchCallsResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12-\n\x08snapshot\x18\x03 \x01(\x0b\x32\x19.salehi.calls.v1.SnapshotH\x00\x12(\n\x07\x63hanged\x18\x04 \x01(\x0b\x32\x15.salehi.calls.v1.CallH\x00\x42\x06\n\x04news\"0\n\x08Snapshot\x12$\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x15.salehi.calls.v1.Call\"\xe7\x02\n\x04\x43\x61ll\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12-\n\tdirection\x18\x02 \x01(\x0e\x32\x1a.salehi.calls.v1.Direction\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.salehi.calls.v1.CallState\x12\x0c\n\x04line\x18\x04 \x01(\t\x12)\n\x07\x63ontact\x18\x05 \x01(\x0b\x32\x18.salehi.calls.v1.Contact\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07outcome\x18\t \x01(\x0b\x32\x18.salehi.calls.v1.Outcome\"\x98\x02\n\x07Outcome\x12\'\n\x06result\x18\x01 \x01(\x0e\x32\x17.salehi.calls.v1.Result\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x31\n\x0b\x64isposition\x18\x03 \x01(\x0e\x32\x1c.salehi.calls.v1.Disposition\x12\x11\n\ttechnical\x18\x04 \x01(\x08\x12\r\n\x05\x63\x61use\x18\x05 \x01(\r\x12\x12\n\nsip_status\x18\x06 \x01(\r\x12$\n\x05turns\x18\x07 \x03(\x0b\x32\x15.salehi.calls.v1.Turn\x12\x1a\n\x12operator_extension\x18\x08 \x01(\t\x12\x0e\n\x06talk_s\x18\t \x01(\x02\x12\x19\n\x11post_dial_delay_s\x18\n \x01(\x02\"\x88\x01\n\x04Turn\x12\r\n\x05heard\x18\x01 \x01(\t\x12(\n\x06intent\x18\x02 \x01(\x0e\x32\x18.salehi.intent.v1.Intent\x12/\n\ndecided_by\x18\x03 \x01(\x0e\x32\x1b.salehi.intent.v1.DecidedBy\x12\x16\n\x0eturn_latency_s\x18\x04 \x01(\x02*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x01\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x02*\xc1\x01\n\tCallState\x12\x1a\n\x16\x43\x41LL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41LL_STATE_DIALING\x10\x01\x12\x16\n\x12\x43\x41LL_STATE_RINGING\x10\x02\x12\x17\n\x13\x43\x41LL_STATE_ANSWERED\x10\x03\x12\x1f\n\x1b\x43\x41LL_STATE_CALLING_OPERATOR\x10\x04\x12\x18\n\x14\x43\x41LL_STATE_CONNECTED\x10\x05\x12\x14\n\x10\x43\x41LL_STATE_ENDED\x10\x06*\xaf\x01\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12 \n\x1cRESULT_CONNECTED_TO_OPERATOR\x10\x01\x12\x19\n\x15RESULT_NOT_INTERESTED\x10\x02\x12\x17\n\x13RESULT_DISCONNECTED\x10\x03\x12\x11\n\rRESULT_HANGUP\x10\x04\x12\x11\n\rRESULT_MISSED\x10\x05\x12\x11\n\rRESULT_FAILED\x10\x06*\x83\x02\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPOSITION_ANSWERED\x10\x01\x12\x14\n\x10\x44ISPOSITION_BUSY\x10\x02\x12\x19\n\x15\x44ISPOSITION_NO_ANSWER\x10\x03\x12\x18\n\x14\x44ISPOSITION_REJECTED\x10\x04\x12\x1b\n\x17\x44ISPOSITION_UNREACHABLE\x10\x05\x12\x1e\n\x1a\x44ISPOSITION_INVALID_NUMBER\x10\x06\x12\x1a\n\x16\x44ISPOSITION_CONGESTION\x10\x07\x12\x19\n\x15\x44ISPOSITION_CANCELLED\x10\x08\x32\xd9\x02\n\x0b\x43\x61llService\x12R\n\tPlaceCall\x12!.salehi.calls.v1.PlaceCallRequest\x1a\".salehi.calls.v1.PlaceCallResponse\x12I\n\x06HangUp\x12\x1e.salehi.calls.v1.HangUpRequest\x1a\x1f.salehi.calls.v1.HangUpResponse\x12R\n\tListCalls\x12!.salehi.calls.v1.ListCallsRequest\x1a\".salehi.calls.v1.ListCallsResponse\x12W\n\nWatchCalls\x12\".salehi.calls.v1.WatchCallsRequest\x1a#.salehi.calls.v1.WatchCallsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'salehi.calls.v1.calls_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIRECTION']._serialized_start=1953
-  _globals['_DIRECTION']._serialized_end=2038
-  _globals['_CALLSTATE']._serialized_start=2041
-  _globals['_CALLSTATE']._serialized_end=2234
-  _globals['_RESULT']._serialized_start=2237
-  _globals['_RESULT']._serialized_end=2412
-  _globals['_DISPOSITION']._serialized_start=2415
-  _globals['_DISPOSITION']._serialized_end=2674
+  _globals['_DIRECTION']._serialized_start=1995
+  _globals['_DIRECTION']._serialized_end=2080
+  _globals['_CALLSTATE']._serialized_start=2083
+  _globals['_CALLSTATE']._serialized_end=2276
+  _globals['_RESULT']._serialized_start=2279
+  _globals['_RESULT']._serialized_end=2454
+  _globals['_DISPOSITION']._serialized_start=2457
+  _globals['_DISPOSITION']._serialized_end=2716
   _globals['_CONTACT']._serialized_start=112
   _globals['_CONTACT']._serialized_end=227
   _globals['_PLACECALLREQUEST']._serialized_start=230
@@ -53,20 +53,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HANGUPRESPONSE']._serialized_end=635
   _globals['_LISTCALLSREQUEST']._serialized_start=638
   _globals['_LISTCALLSREQUEST']._serialized_end=796
-  _globals['_LISTCALLSRESPONSE']._serialized_start=798
-  _globals['_LISTCALLSRESPONSE']._serialized_end=904
-  _globals['_WATCHCALLSREQUEST']._serialized_start=906
-  _globals['_WATCHCALLSREQUEST']._serialized_end=964
-  _globals['_WATCHCALLSRESPONSE']._serialized_start=967
-  _globals['_WATCHCALLSRESPONSE']._serialized_end=1117
-  _globals['_SNAPSHOT']._serialized_start=1119
-  _globals['_SNAPSHOT']._serialized_end=1167
-  _globals['_CALL']._serialized_start=1170
-  _globals['_CALL']._serialized_end=1529
-  _globals['_OUTCOME']._serialized_start=1532
-  _globals['_OUTCOME']._serialized_end=1812
-  _globals['_TURN']._serialized_start=1815
-  _globals['_TURN']._serialized_end=1951
-  _globals['_CALLSERVICE']._serialized_start=2677
-  _globals['_CALLSERVICE']._serialized_end=3022
+  _globals['_LISTCALLSRESPONSE']._serialized_start=799
+  _globals['_LISTCALLSRESPONSE']._serialized_end=946
+  _globals['_WATCHCALLSREQUEST']._serialized_start=948
+  _globals['_WATCHCALLSREQUEST']._serialized_end=1006
+  _globals['_WATCHCALLSRESPONSE']._serialized_start=1009
+  _globals['_WATCHCALLSRESPONSE']._serialized_end=1159
+  _globals['_SNAPSHOT']._serialized_start=1161
+  _globals['_SNAPSHOT']._serialized_end=1209
+  _globals['_CALL']._serialized_start=1212
+  _globals['_CALL']._serialized_end=1571
+  _globals['_OUTCOME']._serialized_start=1574
+  _globals['_OUTCOME']._serialized_end=1854
+  _globals['_TURN']._serialized_start=1857
+  _globals['_TURN']._serialized_end=1993
+  _globals['_CALLSERVICE']._serialized_start=2719
+  _globals['_CALLSERVICE']._serialized_end=3064
 # @@protoc_insertion_point(module_scope)

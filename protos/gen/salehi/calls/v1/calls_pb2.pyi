@@ -392,6 +392,7 @@ class ListCallsResponse(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     READY_TO_DIAL_FIELD_NUMBER: _builtins.int
     NOT_READY_REASON_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
     ready_to_dial: _builtins.bool
     """Whether the gateway would accept PlaceCall now."""
     not_ready_reason: _builtins.str
@@ -400,16 +401,21 @@ class ListCallsResponse(_message.Message):
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___Call]:
         """Oldest first."""
 
+    @_builtins.property
+    def now(self) -> _timestamp_pb2.Timestamp:
+        """The gateway's clock, for comparing: PlaceCallRequest.originate_before is read by it."""
+
     def __init__(
         self,
         *,
         calls: _abc.Iterable[Global___Call] | None = ...,
         ready_to_dial: _builtins.bool = ...,
         not_ready_reason: _builtins.str = ...,
+        now: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["now", b"now"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "not_ready_reason", b"not_ready_reason", "ready_to_dial", b"ready_to_dial"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "not_ready_reason", b"not_ready_reason", "now", b"now", "ready_to_dial", b"ready_to_dial"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
