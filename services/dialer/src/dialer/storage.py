@@ -46,7 +46,7 @@ class Storage:
             if is_passing(error):
                 raise StoreUnavailable(type(error).__name__) from error
             raise
-        except (PoolTimeoutError, ConnectionError) as error:
+        except (PoolTimeoutError, OSError) as error:
             raise StoreUnavailable(type(error).__name__) from error
 
 
