@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from ari_gateway.ari import events as ev
-from ari_gateway.sessions.manager import AtCapacity
+from ari_gateway.sessions.admission import AtCapacity
 from ari_gateway.sessions.outcome import Intent
 from ari_gateway.understanding import NotUnderstood
 from gateway_support.asterisk import FarEnd

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import httpx
 import orjson
 import pytest
@@ -101,3 +104,33 @@ async def test_names_cannot_leave_their_place_in_the_path() -> None:
     async with client(keep) as ari:
         await ari.delete_recording("../x/y")
     assert paths == [b"/ari/recordings/stored/..%2Fx%2Fy"]
+
+
+@pytest.mark.real_time
+async def test_an_originate_that_cannot_leave_in_time_never_leaves() -> None:
+    """With every connection busy an originate is given up before its moment, and was not sent."""
+    received = bytearray()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(4096):
+            received.extend(chunk)
+        writer.close()
+
+    server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    address = AriAddress(f"http://127.0.0.1:{port}/ari", "u", "p", "app", 5.0, max_connections=1)
+    async with AriRest(address) as ari:
+        blocking = asyncio.create_task(ari.startup_time())
+        while not received:
+            await asyncio.sleep(0.01)
+        began_s = time.monotonic()
+        late = Originate("id-1", "PJSIP/1@trunk", "", 30, "", {}, sent_within_s=0.4)
+        with pytest.raises(errors.AriNotSent):
+            await ari.originate(late)
+        assert time.monotonic() - began_s < 0.4
+        blocking.cancel()
+        await asyncio.wait({blocking})
+    server.close()
+    await server.wait_closed()
+    assert received.startswith(b"GET ")
+    assert b"POST" not in received

@@ -27,6 +27,8 @@ class FarEnd:
     Attributes:
         rings_s: seconds until it answers or refuses; None rings until hung up on or timed out.
         refuses: a cause instead of an answer.
+        sip_status: the SIP status Asterisk tells with the cause, where it does.
+        dial_status: the final Dial it tells before; empty for none.
         never_heard: sends nothing at all (a dead trunk).
         leaves_s: hangs up this long after the answer.
         says: for each listening, seconds until it talks (None stays silent).
@@ -34,6 +36,8 @@ class FarEnd:
 
     rings_s: float | None = 1.0
     refuses: int | None = None
+    sip_status: int = 0
+    dial_status: str = ""
     never_heard: bool = False
     leaves_s: float | None = None
     says: list[float | None] = field(default_factory=list)
@@ -45,6 +49,7 @@ class Asterisk(httpx.AsyncBaseTransport):
     Attributes:
         requests: method and path of every request, in order.
         originated: body of every originate.
+        patience_s: how long each originate might wait for a connection.
         failing: status to answer instead, by (method, path prefix).
         missing: prompts that cannot be played.
         announcers_missing: nothing can be played to a bridge.
@@ -56,6 +61,7 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.tell: Callable[[ev.Event], None] = lambda _: None
         self.requests: list[tuple[str, str]] = []
         self.originated: list[dict[str, Any]] = []
+        self.patience_s: list[float] = []
         self.played: list[str] = []
         self.failing: dict[tuple[str, str], int] = {}
         self.missing: set[str] = set()
@@ -78,6 +84,9 @@ class Asterisk(httpx.AsyncBaseTransport):
                     raise httpx.ConnectError("refused", request=request)
                 return httpx.Response(status, json={"message": "as the test wants"})
         body = orjson.loads(request.content) if request.content else {}
+        if (request.method, path) == ("POST", "/channels"):
+            timeout = request.extensions["timeout"]
+            self.patience_s.append(timeout["pool"] + timeout["connect"])
         return self._answer(request.method, path.strip("/").split("/"), body)
 
     def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> httpx.Response:
@@ -180,7 +189,10 @@ class Asterisk(httpx.AsyncBaseTransport):
             return
         if far_end.refuses is not None or far_end.rings_s is None:
             state = "Down" if far_end.never_heard else "Ringing"
-            self._destroy(name, far_end.refuses or 19, state)
+            if far_end.dial_status:
+                self.tell(ev.Dial(name, far_end.dial_status))
+            cause = 19 if far_end.refuses is None else far_end.refuses
+            self._destroy(name, cause, state, far_end.sip_status)
             return
         self.tell(ev.StasisStart(name, tuple(body["appArgs"].split(",")), "", "", "Up"))
         if far_end.leaves_s is not None:
@@ -210,12 +222,12 @@ class Asterisk(httpx.AsyncBaseTransport):
         self._destroy(name, 16, "Up")
         return httpx.Response(204)
 
-    def _destroy(self, name: str, cause: int, state: str) -> None:
+    def _destroy(self, name: str, cause: int, state: str, sip_status: int = 0) -> None:
         del self.channels[name]
         for recording, channel in list(self.recordings.items()):
             if channel == name:
                 self._finish_recording(recording)
-        self.tell(ev.ChannelDestroyed(name, cause, 0, state))
+        self.tell(ev.ChannelDestroyed(name, cause, sip_status, state))
 
     # playing and recording
 

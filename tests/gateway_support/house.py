@@ -7,12 +7,16 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ari_gateway.ari.rest import AriAddress, AriRest
+from ari_gateway.backpressure import Backpressure
+from ari_gateway.sessions.admission import Admission, Room
 from ari_gateway.sessions.call import Tools
+from ari_gateway.sessions.disposition import DispositionTable
 from ari_gateway.sessions.handover import OperatorDesk
-from ari_gateway.sessions.ledger import Ledger
+from ari_gateway.sessions.ledger import AlreadyOnRecord, Ledger
 from ari_gateway.sessions.listening import Listening
 from ari_gateway.sessions.live import CallPlan, Person
 from ari_gateway.sessions.manager import SessionManager
@@ -20,9 +24,11 @@ from ari_gateway.sessions.outcome import Intent
 from ari_gateway.understanding import NotUnderstood, Understood
 from gateway_support.asterisk import Asterisk, FarEnd
 from salehi.calls.v1 import calls_pb2
+from support.timing import HandClock
 
 CUSTOMER = "PJSIP/100109120000101@trunk"
 OPERATOR = "PJSIP/200@operators"
+_ADDRESS = AriAddress("http://asterisk/ari", "salehi", "secret", "salehi")
 
 
 class Ears:
@@ -45,13 +51,21 @@ class Ears:
 
 @dataclass
 class MemoryLedger:
-    """The ledger's promises, kept in memory."""
+    """The ledger's promises, kept in memory.
+
+    Attributes:
+        takes_s: how long it takes to look something up or to put it on record.
+    """
 
     calls: dict[str, calls_pb2.Call] = field(default_factory=dict)
+    acknowledged: set[str] = field(default_factory=set)
+    takes_s: float = 0.0
 
     async def begin(self, call: calls_pb2.Call, _channel_id: str) -> None:
         """Put a call on record."""
-        assert call.attempt_id not in self.calls
+        await asyncio.sleep(self.takes_s)
+        if call.attempt_id in self.calls:
+            raise AlreadyOnRecord(call.attempt_id)
         self.calls[call.attempt_id] = call
 
     async def end(self, call: calls_pb2.Call) -> None:
@@ -60,7 +74,21 @@ class MemoryLedger:
 
     async def find(self, attempt_ids: list[str]) -> list[calls_pb2.Call]:
         """Give what is on record."""
-        return [self.calls[name] for name in attempt_ids if name in self.calls]
+        found = [self.calls[name] for name in attempt_ids if name in self.calls]
+        await asyncio.sleep(self.takes_s)
+        return found
+
+    async def unreported(self) -> list[calls_pb2.Call]:
+        """Give every ended call whose result is not acknowledged."""
+        return [
+            call
+            for call in self.calls.values()
+            if call.state == calls_pb2.CALL_STATE_ENDED and call.attempt_id not in self.acknowledged
+        ]
+
+    async def reported(self, attempt_id: str) -> None:
+        """Note that the reporter has the result."""
+        self.acknowledged.add(attempt_id)
 
 
 @dataclass
@@ -71,13 +99,27 @@ class House:
     ears: Ears
     manager: SessionManager
     ledger: Any
+    pressure: Backpressure
+    clock: HandClock
     not_ready: str = ""
 
-    async def call(self, attempt_id: str | None = None) -> calls_pb2.Call:
-        """Place a call to the customer and wait until it is over; give its record."""
-        plan = plan_of(attempt_id or str(uuid.uuid4()))
+    def rest(self) -> AriRest:
+        """Make another client of this house's Asterisk."""
+        return AriRest(_ADDRESS, transport=self.asterisk)
+
+    async def placed(
+        self, attempt_id: str | None = None, *, originate_before: datetime | None = None
+    ) -> str:
+        """Place a call to the customer; give its attempt."""
+        plan = plan_of(attempt_id or str(uuid.uuid4()), originate_before=originate_before)
         await self.manager.place(plan)
-        return await self.ended(plan.attempt_id)
+        return plan.attempt_id
+
+    async def call(
+        self, attempt_id: str | None = None, *, originate_before: datetime | None = None
+    ) -> calls_pb2.Call:
+        """Place a call to the customer and wait until it is over; give its record."""
+        return await self.ended(await self.placed(attempt_id, originate_before=originate_before))
 
     async def ended(self, attempt_id: str) -> calls_pb2.Call:
         """Wait until a call is over; give its record."""
@@ -100,7 +142,7 @@ class House:
                 await asyncio.sleep(0.02)
 
 
-def plan_of(attempt_id: str) -> CallPlan:
+def plan_of(attempt_id: str, *, originate_before: datetime | None = None) -> CallPlan:
     """Plan a call to the customer."""
     return CallPlan(
         attempt_id=attempt_id,
@@ -108,6 +150,7 @@ def plan_of(attempt_id: str) -> CallPlan:
         person=Person("static", "+989120000101", national_number="09120000101"),
         line="02191001001",
         endpoint=CUSTOMER,
+        originate_before=originate_before,
     )
 
 
@@ -117,30 +160,28 @@ async def house(
     *replies: Intent | NotUnderstood,
     operator: FarEnd | None = None,
     max_live_calls: int = 10,
-    ledger: Ledger | None = None,
+    inbound_reserve: int = 0,
+    ledger: Ledger | MemoryLedger | None = None,
+    dispositions: DispositionTable | None = None,
 ) -> AsyncIterator[House]:
     """Open a house in which one customer and one operator can be called."""
     asterisk = Asterisk({CUSTOMER: customer, OPERATOR: operator or FarEnd(leaves_s=5)})
-    ears, memory = Ears(*replies), MemoryLedger()
+    ears, clock = Ears(*replies), HandClock()
+    record, pressure = ledger or MemoryLedger(), Backpressure(clock=clock)
     stop = asyncio.Event()
-    async with AriRest(
-        AriAddress("http://asterisk/ari", "salehi", "secret", "salehi"), transport=asterisk
-    ) as ari:
+    async with AriRest(_ADDRESS, transport=asterisk) as ari:
         manager = SessionManager(
-            tools=Tools(
-                ari=ari,
-                understanding=ears,  # type: ignore[arg-type]
-                listening=Listening(4.0, 10, 700, 256),
-                desk=OperatorDesk("200", "operators", "02191000000", 20),
-                sounds="sound:custom/en",
+            tools=_tools(ari, ears, dispositions or DispositionTable(), clock),
+            ledger=record,  # type: ignore[arg-type]
+            admission=Admission(
+                Room(max_live_calls, inbound_reserve),
+                why_not_ready=lambda: built.not_ready,
+                pressure=pressure,
             ),
-            ledger=ledger or memory,  # type: ignore[arg-type]
-            max_live_calls=max_live_calls,
-            why_not_ready=lambda: built.not_ready,
             ended=lambda: None,
         )
         asterisk.tell = manager.handle
-        built = House(asterisk, ears, manager, ledger or memory)
+        built = House(asterisk, ears, manager, record, pressure, clock)
         running = asyncio.create_task(manager.run(stop))
         await asyncio.sleep(0)
         try:
@@ -149,3 +190,15 @@ async def house(
             stop.set()
             manager.hang_up_all("the test is over")
             await running
+
+
+def _tools(ari: AriRest, ears: Ears, dispositions: DispositionTable, clock: HandClock) -> Tools:
+    return Tools(
+        ari=ari,
+        understanding=ears,  # type: ignore[arg-type]
+        listening=Listening(4.0, 10, 700, 256),
+        desk=OperatorDesk("200", "operators", "02191000000", 20),
+        sounds="sound:custom/en",
+        dispositions=dispositions,
+        clock=clock,
+    )

@@ -6,17 +6,20 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.ari.errors import AriUnauthorized
 from ari_gateway.ari.link import EventLink, LinkAddress, LinkHandlers
 from ari_gateway.ari.rest import AriAddress, AriRest
 from ari_gateway.asterisk import AsteriskState, wait_for_asterisk
+from ari_gateway.backpressure import Backpressure
 from ari_gateway.leftovers import end_leftovers
 from ari_gateway.metrics import READY_TO_DIAL
 from ari_gateway.prompts import PromptCheck
 from ari_gateway.results import REPORTER, ResultOutbox
 from ari_gateway.scenarios.registry import SCENARIOS
 from ari_gateway.service import CALLS, CallServicer
+from ari_gateway.sessions.admission import Admission
 from ari_gateway.sessions.call import Tools
 from ari_gateway.sessions.handover import OperatorDesk
 from ari_gateway.sessions.ledger import Ledger
@@ -34,6 +37,7 @@ from servicekit.service import Runtime, run_service
 log = structlog.get_logger(__name__)
 
 _LAST_RESULTS_S = 2.0
+_FORGET_EVERY_S = 3600.0
 
 
 class Gateway:
@@ -46,6 +50,7 @@ class Gateway:
         self.speech = Peer(settings.speech_address, SPEECH)
         self.intent = Peer(settings.intent_address, INTENT, idempotent=("Classify",))
         self.reporter = Peer(settings.reporter_address, REPORTER, idempotent=("ReportResult",))
+        self.pressure = Backpressure()
         self.outbox = ResultOutbox(ledger, self.reporter)
         self.prompts = PromptCheck(
             ari,
@@ -59,19 +64,20 @@ class Gateway:
         self.manager = SessionManager(
             tools=self._tools(),
             ledger=ledger,
-            max_live_calls=settings.max_live_calls,
-            why_not_ready=self.why_not_ready,
+            admission=Admission(
+                settings.room, why_not_ready=self.why_not_ready, pressure=self.pressure
+            ),
             ended=self.outbox.wake,
         )
         self.manager.prompt_failed = self.prompts.check_again
-        READY_TO_DIAL.set_function(lambda: 0 if self.why_not_ready() else 1)
+        READY_TO_DIAL.set_function(lambda: 0 if self.manager.why_no_outbound() else 1)
 
     @property
     def _sounds(self) -> str:
         return f"sound:{self.settings.ast_sound_prefix}/{self.settings.call_language}"
 
     def why_not_ready(self) -> str:
-        """Why nothing may be dialled now; empty when all is well."""
+        """Why no call can be led now; empty when all is well."""
         if self.settings.operator_extension is None:
             return "OPERATOR_EXTENSION is not set: who should take the calls of the interested?"
         return self.asterisk.why_not_ready or self.prompts.why_not_ready
@@ -83,6 +89,7 @@ class Gateway:
             understanding=Understanding(
                 self.speech,
                 self.intent,
+                pressure=self.pressure,
                 language=settings.call_language,
                 stt_timeout_s=settings.stt_timeout,
                 llm_timeout_s=settings.llm_timeout,
@@ -100,6 +107,7 @@ class Gateway:
                 ring_timeout_s=settings.operator_timeout,
             ),
             sounds=self._sounds,
+            dispositions=settings.disposition_table,
         )
 
     def link(self) -> EventLink:
@@ -134,7 +142,6 @@ async def _main(settings: GatewaySettings, runtime: Runtime[GatewaySettings]) ->
             wait_s=settings.ari_startup_wait,
         )
         await end_leftovers(ari, gateway.ledger)
-        await gateway.ledger.forget_old()
         await _run(gateway, runtime)
 
 
@@ -147,9 +154,10 @@ async def _run(gateway: Gateway, runtime: Runtime[GatewaySettings]) -> None:
             tasks.create_task(_link(gateway)),
             tasks.create_task(gateway.prompts.run()),
             tasks.create_task(gateway.outbox.run()),
+            tasks.create_task(_forget_old(gateway.ledger)),
         ]
         await _first_link(gateway)
-        servicer = CallServicer(gateway.manager, gateway.ledger, gateway.why_not_ready)
+        servicer = CallServicer(gateway.manager, gateway.ledger, gateway.manager.why_no_outbound)
         serving = tasks.create_task(
             runtime.serve_grpc(
                 [GrpcService(CALLS, calls_pb2_grpc.add_CallServiceServicer_to_server, servicer)],
@@ -182,6 +190,15 @@ async def _drain(gateway: Gateway, sessions: asyncio.Task[None]) -> None:
             await gateway.outbox.flushed()
     except TimeoutError:
         log.warning("some results wait for the reporter; they are kept for the next start")
+
+
+async def _forget_old(ledger: Ledger) -> None:
+    while True:
+        try:
+            await ledger.forget_old()
+        except SQLAlchemyError as error:
+            log.warning("old calls could not be forgotten", reason=type(error).__name__)
+        await asyncio.sleep(_FORGET_EVERY_S)
 
 
 async def _link(gateway: Gateway) -> None:

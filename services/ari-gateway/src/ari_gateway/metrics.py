@@ -13,6 +13,11 @@ ARI_REQUEST_SECONDS = Histogram(
 ARI_EVENTS = Counter("salehi_ari_events_total", "Events received from Asterisk", ["type"])
 ASTERISK_LINK_UP = Gauge("salehi_asterisk_link_up", "1 while the events WebSocket is connected")
 READY_TO_DIAL = Gauge("salehi_gateway_ready_to_dial", "1 while PlaceCall is accepted")
+PUSH_BACK_SECONDS = Gauge(
+    "salehi_gateway_push_back_seconds",
+    "How long no new outbound call is taken for want of capacity at a service; 0 when not held",
+    ["service"],
+)
 LIVE_CALLS = Gauge("salehi_calls_live", "Calls under way", ["direction"])
 CALLS = Counter("salehi_calls_total", "Calls that ended", ["direction", "result", "disposition"])
 FAILURES = Counter("salehi_call_failures_total", "Calls that ended as failed", ["reason"])

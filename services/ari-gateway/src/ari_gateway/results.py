@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 
+import grpc
 import structlog
 from grpc import aio
+from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.metrics import UNREPORTED_RESULTS
 from ari_gateway.sessions.ledger import Ledger
@@ -46,25 +48,40 @@ class ResultOutbox:
         wait_s = _RETRY_FIRST_S
         while True:
             self._news.clear()
-            try:
-                await self._report_all()
-            except aio.AioRpcError as error:
-                log.warning("the reporter did not take a result", status=error.code().name)
+            if await self._all_reported():
+                wait_s = _RETRY_FIRST_S
+                if not self._news.is_set():
+                    self._empty.set()
+                await self._news.wait()
+            else:
                 await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
                 wait_s = min(wait_s * 2, _RETRY_MAX_S)
-                continue
-            wait_s = _RETRY_FIRST_S
-            if not self._news.is_set():
-                self._empty.set()
-            await self._news.wait()
 
-    async def _report_all(self) -> None:
-        waiting = await self._ledger.unreported()
-        UNREPORTED_RESULTS.set(len(waiting))
-        for call in waiting:
+    async def _all_reported(self) -> bool:
+        try:
+            waiting = await self._ledger.unreported()
+            UNREPORTED_RESULTS.set(len(waiting))
+            taken = [await self._taken(call) for call in waiting]
+        except aio.AioRpcError as error:
+            log.warning("the reporter did not take a result", status=error.code().name)
+        except SQLAlchemyError as error:
+            log.warning("the session store is away", reason=type(error).__name__)
+        else:
+            return all(taken)
+        return False
+
+    async def _taken(self, call: calls_pb2.Call) -> bool:
+        """Report one result; False when it is refused for good, which holds up no other."""
+        try:
             await self._reporter.ReportResult(_report(call), timeout=_DEADLINE_S)
-            await self._ledger.reported(call.attempt_id)
-            UNREPORTED_RESULTS.dec()
+        except aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            log.warning("the reporter refuses a result; it is kept", attempt_id=call.attempt_id)
+            return False
+        await self._ledger.reported(call.attempt_id)
+        UNREPORTED_RESULTS.dec()
+        return True
 
 
 def _report(call: calls_pb2.Call) -> reporter_pb2.ReportResultRequest:

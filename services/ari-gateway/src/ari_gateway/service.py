@@ -8,16 +8,20 @@ from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
 
 import grpc
+import structlog
 from grpc import aio
 from opentelemetry import context as trace_context
 from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
+from ari_gateway.sessions.admission import AtCapacity, NotReady
 from ari_gateway.sessions.ledger import Ledger
 from ari_gateway.sessions.live import CallPlan
-from ari_gateway.sessions.manager import AtCapacity, NotReady, SessionManager
-from ari_gateway.wire import person_of
+from ari_gateway.sessions.manager import SessionManager
+from ari_gateway.wire import moment_of, person_of
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
+
+log = structlog.get_logger(__name__)
 
 CALLS = "salehi.calls.v1.CallService"
 
@@ -25,6 +29,8 @@ CALLS = "salehi.calls.v1.CallService"
 _ENDPOINT = re.compile(r"PJSIP/[0-9]{2,30}(@[A-Za-z0-9_.\-]{1,64})?", re.ASCII)
 _CALLER_ID = re.compile(r"[0-9]{3,15}|", re.ASCII)
 _RING_S = range(1, 121)
+_BOTH = calls_pb2.DIRECTION_UNSPECIFIED
+_LONGEST_REASON = 200
 
 PlaceContext: TypeAlias = aio.ServicerContext[
     calls_pb2.PlaceCallRequest, calls_pb2.PlaceCallResponse
@@ -44,6 +50,7 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
     def __init__(
         self, manager: SessionManager, ledger: Ledger, why_not_ready: Callable[[], str]
     ) -> None:
+        """Serve; `why_not_ready` gives why an outbound call would be refused, or an empty text."""
         self._manager = manager
         self._ledger = ledger
         self._why_not_ready = why_not_ready
@@ -70,35 +77,45 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
         self, request: calls_pb2.HangUpRequest, context: HangUpContext
     ) -> calls_pb2.HangUpResponse:
         """End a live call."""
-        if not self._manager.hang_up(request.attempt_id, "hung_up_by_request"):
+        log.info(
+            "a hang-up is asked for",
+            attempt_id=request.attempt_id,
+            reason=request.reason[:_LONGEST_REASON],
+            unless_answered=request.unless_answered,
+        )
+        if not self._manager.hang_up(
+            request.attempt_id, "hung_up_by_request", unless_answered=request.unless_answered
+        ):
             known = await self._manager.find(request.attempt_id)
             if known is None:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "the attempt is not known here")
         return calls_pb2.HangUpResponse()
 
     async def ListCalls(  # noqa: N802 - the contract's name
-        self, request: calls_pb2.ListCallsRequest, _context: ListContext
+        self, request: calls_pb2.ListCallsRequest, context: ListContext
     ) -> calls_pb2.ListCallsResponse:
         """List live calls, and ended ones on request."""
+        problem = _moment_problem(request, "ended_since")
+        if problem:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem)
         wanted = set(request.attempt_ids)
         live = [
             call for call in self._manager.live_calls() if not wanted or call.attempt_id in wanted
         ]
         ended: list[calls_pb2.Call] = []
         if request.include_ended:
-            remembered = (
-                await self._ledger.find(list(wanted)) if wanted else await self._ledger.ended()
-            )
+            since = moment_of(request.ended_since) if request.HasField("ended_since") else None
+            remembered = await self._ledger.ended(list(wanted), since=since)
             alive = {call.attempt_id for call in live}
-            ended = [
-                call
-                for call in remembered
-                if call.attempt_id not in alive and call.state == calls_pb2.CALL_STATE_ENDED
-            ]
+            ended = [call for call in remembered if call.attempt_id not in alive]
         reason = self._why_not_ready()
-        return calls_pb2.ListCallsResponse(
-            calls=[*ended, *live], ready_to_dial=not reason, not_ready_reason=reason
+        answer = calls_pb2.ListCallsResponse(
+            calls=[call for call in [*ended, *live] if request.direction in {_BOTH, call.direction}],
+            ready_to_dial=not reason,
+            not_ready_reason=reason,
         )
+        answer.now.GetCurrentTime()
+        return answer
 
     async def WatchCalls(  # noqa: N802 - the contract's name
         self, request: calls_pb2.WatchCallsRequest, _context: WatchContext
@@ -124,6 +141,16 @@ def _problem(request: calls_pb2.PlaceCallRequest) -> str:
         return "ring_timeout_s must be 1 to 120"
     if (request.scenario or DEFAULT) not in SCENARIOS:
         return f"scenario must be one of {', '.join(sorted(SCENARIOS))}"
+    return _moment_problem(request, "originate_before")
+
+
+def _moment_problem(
+    request: calls_pb2.PlaceCallRequest | calls_pb2.ListCallsRequest, field: str
+) -> str:
+    try:
+        moment_of(getattr(request, field))
+    except ValueError:
+        return f"{field} must be a moment of the years 1 to 9999"
     return ""
 
 
@@ -137,5 +164,8 @@ def _plan(request: calls_pb2.PlaceCallRequest) -> CallPlan:
         caller_id=request.caller_id,
         ring_timeout_s=request.ring_timeout_s,
         scenario=request.scenario or DEFAULT,
+        originate_before=(
+            moment_of(request.originate_before) if request.HasField("originate_before") else None
+        ),
         trace=trace_context.get_current(),
     )

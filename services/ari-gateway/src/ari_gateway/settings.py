@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from servicekit.settings import PeerAddress, Port, ServiceSettings, WebAddress
+from ari_gateway.sessions.admission import Room
+from ari_gateway.sessions.disposition import DispositionTable
+from ari_gateway.sessions.overrides import table_with
+from servicekit.settings import CsvTuple, PeerAddress, Port, ServiceSettings, WebAddress
 
 WsUrl = Annotated[str, StringConstraints(pattern=r"^wss?://[^/\s]+(/\S*)?$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
@@ -78,9 +81,39 @@ class GatewaySettings(ServiceSettings):
         None, description="sqlite:///path; empty: ari-gateway.db in DATA_DIR"
     )
     max_live_calls: int = Field(200, ge=1, le=2000, description="calls at once, 1 to 2000")
+    inbound_reserve: int | None = Field(
+        None,
+        ge=0,
+        le=1999,
+        description="of MAX_LIVE_CALLS so many are kept free for inbound calls, below "
+        "MAX_LIVE_CALLS; empty: a twentieth",
+    )
+    dispositions: CsvTuple = Field(
+        (),
+        description="how dialings that nobody answered are named where a trunk means something "
+        "else than usual, TRUNK/CONDITION=DISPOSITION separated by commas: trunk1/cause:38=busy, "
+        "*/sip:480=unreachable; conditions cause:1-127, sip:300-699, dial:BUSY|CONGESTION|NOANSWER|"
+        "CHANUNAVAIL, joined by + where all must hold; dispositions busy, no_answer, unreachable, "
+        "invalid_number, rejected, congestion",
+    )
     drain_timeout: float = Field(
         0.0, ge=0, le=3600, description="seconds live calls may go on after SIGTERM, 0 to 3600"
     )
+
+    @field_validator("dispositions")
+    @classmethod
+    def _dispositions_must_make_a_table(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        table_with(entries)
+        return entries
+
+    @model_validator(mode="after")
+    def _outbound_calls_need_room(self) -> Self:
+        if self.room.for_outbound < 1:
+            raise ValueError(
+                f"INBOUND_RESERVE={self.inbound_reserve} must be below "
+                f"MAX_LIVE_CALLS={self.max_live_calls}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _silence_must_fit_in_a_reply(self) -> Self:
@@ -95,3 +128,14 @@ class GatewaySettings(ServiceSettings):
     def session_store(self) -> str:
         """Where calls are kept on record."""
         return self.session_store_url or f"sqlite:///{self.data_dir / 'ari-gateway.db'}"
+
+    @property
+    def room(self) -> Room:
+        """How many calls may be live at once."""
+        reserve = self.inbound_reserve
+        return Room(self.max_live_calls, self.max_live_calls // 20 if reserve is None else reserve)
+
+    @property
+    def disposition_table(self) -> DispositionTable:
+        """How dialings that nobody answered are named."""
+        return table_with(self.dispositions)

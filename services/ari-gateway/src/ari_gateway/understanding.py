@@ -12,6 +12,7 @@ import grpc
 from grpc import aio
 from opentelemetry import trace
 
+from ari_gateway.backpressure import Backpressure
 from ari_gateway.metrics import TURN_STAGE_SECONDS
 from ari_gateway.sessions.outcome import Intent
 from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
@@ -29,6 +30,19 @@ _INTENTS = {
     intent_pb2.INTENT_NUMBER_QUESTION: Intent.NUMBER_QUESTION,
     intent_pb2.INTENT_DO_NOT_CALL: Intent.DO_NOT_CALL,
     intent_pb2.INTENT_UNKNOWN: Intent.UNKNOWN,
+}
+
+_PROBLEMS = {
+    grpc.StatusCode.FAILED_PRECONDITION: "refused",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "full",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "too_slow",
+    grpc.StatusCode.UNAVAILABLE: "unavailable",
+}
+# A service that refuses for another reason (no credit, a bad recording) is not short of capacity.
+_PUSHING_BACK = {
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNAVAILABLE,
 }
 
 
@@ -54,19 +68,21 @@ class Understood:
 
 
 class Understanding:
-    """Asks speech, then intent."""
+    """Asks speech, then intent; tells `pressure` how they bear it."""
 
     def __init__(
         self,
         speech: Peer,
         intent: Peer,
         *,
+        pressure: Backpressure,
         language: str,
         stt_timeout_s: float,
         llm_timeout_s: float,
     ) -> None:
         self._speech = speech_pb2_grpc.SpeechServiceStub(speech.channel)
         self._intent = intent_pb2_grpc.IntentServiceStub(intent.channel)
+        self._pressure = pressure
         self._language = language
         self._stt_timeout_s = stt_timeout_s
         self._llm_timeout_s = llm_timeout_s
@@ -95,9 +111,10 @@ class Understanding:
             with tracer.start_as_current_span("transcribe"):
                 answer = await self._speech.Transcribe(request, timeout=self._stt_timeout_s)
         except aio.AioRpcError as error:
-            raise NotUnderstood(_reason("speech", error)) from error
+            raise self._not_understood("speech", error) from error
         finally:
             TURN_STAGE_SECONDS.labels("transcribe").observe(time.perf_counter() - began)
+        self._pressure.understood("speech")
         return answer.text
 
     async def _classify(self, heard: str) -> Understood:
@@ -107,23 +124,18 @@ class Understanding:
             with tracer.start_as_current_span("classify"):
                 answer = await self._intent.Classify(request, timeout=self._llm_timeout_s)
         except aio.AioRpcError as error:
-            raise NotUnderstood(_reason("intent", error)) from error
+            raise self._not_understood("intent", error) from error
         finally:
             TURN_STAGE_SECONDS.labels("classify").observe(time.perf_counter() - began)
+        self._pressure.understood("intent")
         return Understood(
             heard,
             _INTENTS.get(answer.intent, Intent.UNKNOWN),
             intent_pb2.DecidedBy.Name(answer.decided_by),
         )
 
-
-def _reason(service: str, error: aio.AioRpcError) -> str:
-    match error.code():
-        case grpc.StatusCode.FAILED_PRECONDITION:
-            return f"{service}_refused"
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return f"{service}_full"
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"{service}_too_slow"
-        case _:
-            return f"{service}_unavailable"
+    def _not_understood(self, service: str, error: aio.AioRpcError) -> NotUnderstood:
+        problem = _PROBLEMS.get(error.code(), "unavailable")
+        if error.code() in _PUSHING_BACK:
+            self._pressure.pushed_back(service, problem.replace("_", " "))
+        return NotUnderstood(f"{service}_{problem}")

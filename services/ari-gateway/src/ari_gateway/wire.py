@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -82,6 +82,18 @@ def person_of(contact: calls_pb2.Contact) -> Person:
         panel_batch_id=contact.panel_batch_id,
         national_number=contact.national_number,
     )
+
+
+def moment_of(stamp: Timestamp) -> datetime:
+    """Read a moment, in UTC.
+
+    Raises:
+        ValueError: it lies outside the years 1 to 9999.
+    """
+    try:
+        return stamp.ToDatetime(UTC)
+    except OverflowError as error:
+        raise ValueError("a moment outside the years 1 to 9999") from error
 
 
 def _contact(person: Person) -> calls_pb2.Contact:

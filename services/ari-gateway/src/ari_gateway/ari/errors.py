@@ -14,6 +14,10 @@ class AriUnavailable(AriError):  # noqa: N818 - a state of the world, not a prog
     """
 
 
+class AriNotSent(AriUnavailable):
+    """The request never left: no connection to Asterisk was to be had in time."""
+
+
 class AriUnauthorized(AriError):  # noqa: N818 - likewise
     """Asterisk refuses the user or the password."""
 

@@ -17,7 +17,7 @@ import httpx
 import orjson
 import stamina
 
-from ari_gateway.ari.errors import AriNotFound, AriUnavailable
+from ari_gateway.ari.errors import AriNotFound, AriNotSent, AriUnavailable
 from ari_gateway.ari.refusals import refusal_of
 from ari_gateway.metrics import ARI_REQUEST_SECONDS
 
@@ -53,6 +53,7 @@ class Originate:
         args: arguments our application gets with StasisStart.
         timeout_s: how long the far end may ring.
         variables: channel variables, functions too (`TALK_DETECT(set)`).
+        sent_within_s: seconds after which the request must not leave any more; None: no such limit.
     """
 
     channel_id: str
@@ -61,6 +62,7 @@ class Originate:
     timeout_s: int
     caller_id: str
     variables: dict[str, str]
+    sent_within_s: float | None = None
 
 
 class AriRest:
@@ -111,7 +113,11 @@ class AriRest:
     # channels
 
     async def originate(self, call: Originate) -> None:
-        """Ask Asterisk to dial."""
+        """Ask Asterisk to dial; sent once, whatever happens.
+
+        Raises:
+            AriNotSent: it could not leave within `sent_within_s`; nothing is dialled.
+        """
         await self._request(
             "POST",
             "/channels",
@@ -124,6 +130,7 @@ class AriRest:
                 "timeout": call.timeout_s,
                 "variables": call.variables,
             },
+            sent_within_s=call.sent_within_s,
         )
 
     async def channel_exists(self, channel_id: str) -> bool:
@@ -241,7 +248,14 @@ class AriRest:
                 return await self._request(method, path)
         raise AssertionError("stamina gives the last failure or an answer")
 
-    async def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        sent_within_s: float | None = None,
+    ) -> bytes:
         """Send one request and give the answer's body; the one place that knows httpx."""
         began = time.perf_counter()
         try:
@@ -250,7 +264,10 @@ class AriRest:
                 path,
                 content=orjson.dumps(body) if body is not None else None,
                 headers={"Content-Type": "application/json"} if body is not None else None,
+                timeout=self._timeout(sent_within_s),
             )
+        except (httpx.PoolTimeout, httpx.ConnectTimeout) as error:
+            raise AriNotSent(type(error).__name__) from error
         except httpx.HTTPError as error:
             raise AriUnavailable(f"{type(error).__name__} {error}".strip()) from error
         finally:
@@ -258,6 +275,13 @@ class AriRest:
         if response.is_success:
             return response.content
         raise refusal_of(response)
+
+    def _timeout(self, sent_within_s: float | None) -> httpx.Timeout:
+        """Share the time until a request must have left between a free and an open connection."""
+        if sent_within_s is None:
+            return httpx.Timeout(self._timeout_s)
+        half_s = min(sent_within_s / 2, self._timeout_s)
+        return httpx.Timeout(self._timeout_s, pool=half_s, connect=half_s)
 
 
 def _part(name: str) -> str:

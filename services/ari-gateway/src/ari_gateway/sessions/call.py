@@ -9,16 +9,24 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
 from opentelemetry import trace
 
-from ari_gateway.ari.errors import AriConflict, AriError, AriNotFound, AriRefused, AriUnavailable
+from ari_gateway.ari.errors import (
+    AriConflict,
+    AriError,
+    AriNotFound,
+    AriNotSent,
+    AriRefused,
+    AriUnavailable,
+)
 from ari_gateway.ari.rest import AriRest, Originate
 from ari_gateway.metrics import TURN_LATENCY_SECONDS
 from ari_gateway.sessions.background import background
+from ari_gateway.sessions.disposition import DispositionTable
 from ari_gateway.sessions.endings import CallerHungUp, CallFailed, CallOver
 from ari_gateway.sessions.handover import OperatorDesk, Transfer, transfer
 from ari_gateway.sessions.listening import Listening, record_reply
@@ -26,6 +34,7 @@ from ari_gateway.sessions.live import LiveCall, Turn
 from ari_gateway.sessions.outcome import Failure, Intent
 from ari_gateway.sessions.waits import LONGEST_STEP_S
 from ari_gateway.understanding import NotUnderstood, Understanding, Understood
+from servicekit.clock import Clock, SystemClock
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -44,6 +53,7 @@ class Tools:
 
     Attributes:
         sounds: media prefix of the prompts, for example `sound:custom/en`.
+        dispositions: how dialings that nobody answered are named.
     """
 
     ari: AriRest
@@ -51,6 +61,8 @@ class Tools:
     listening: Listening
     desk: OperatorDesk
     sounds: str
+    dispositions: DispositionTable = field(default_factory=DispositionTable)
+    clock: Clock = field(default_factory=SystemClock)
 
 
 class Call:
@@ -123,7 +135,9 @@ class Call:
 
         Raises:
             NotAnswered: the far end is busy, does not answer, …; the record says how.
-            CallFailed: Asterisk refused, or what became of the dialing is unknown.
+            CallFailed: Asterisk refused, what became of the dialing is unknown, or it is too late
+                to dial.
+            CallOver: the call was ended before it was dialled; nothing is dialled.
         """
         plan = self.live.plan
         answered = self.live.waits.expect("answered", plan.channel_id)
@@ -134,10 +148,13 @@ class Call:
             timeout_s=plan.ring_timeout_s,
             caller_id=plan.caller_id,
             variables={"TALK_DETECT(set)": self._tools.listening.talk_detect},
+            sent_within_s=self._left_to_dial_s(),
         )
         with self._step("dial"):
             try:
                 await self.ari.originate(originate)
+            except AriNotSent as error:
+                raise CallFailed("asterisk_unavailable", technical=True) from error
             except AriUnavailable:
                 # Lost, not refused: look it up, never originate again.
                 with self.asking_asterisk():
@@ -150,6 +167,24 @@ class Call:
                 raise CallFailed(reason, technical=True) from error
             self.live.dialled = True
             await self.until(answered, plan.ring_timeout_s + LONGEST_STEP_S)
+
+    def _left_to_dial_s(self) -> float | None:
+        """Say how long the originate may take to leave; None when that does not matter.
+
+        Raises:
+            CallFailed: `asked_too_late`: the moment it had to leave before is past.
+            CallOver: the call is over already.
+        """
+        if self.live.over is not None:
+            raise self.live.over
+        before = self.live.plan.originate_before
+        if before is None:
+            return None
+        left_s = (before - self._tools.clock.now()).total_seconds()
+        if left_s <= 0:
+            # Nothing is broken at the trunk or here: whoever asked wanted it so.
+            raise CallFailed("asked_too_late", technical=False)
+        return left_s
 
     async def accept(self) -> None:
         """Answer an inbound call."""

@@ -23,6 +23,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from salehi.calls.v1 import calls_pb2
@@ -38,9 +39,14 @@ calls = Table(
     Column("ended", Boolean, nullable=False, index=True),
     Column("reported", Boolean, nullable=False, index=True),
     Column("created_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("ended_at", DateTime(timezone=True), index=True),
 )
 
 _REMEMBERED_FOR = timedelta(days=2)
+
+
+class AlreadyOnRecord(Exception):  # noqa: N818 - a state of the world
+    """The attempt is on record; nothing was changed."""
 
 
 class Ledger:
@@ -50,7 +56,11 @@ class Ledger:
         self._engine = engine
 
     async def begin(self, call: calls_pb2.Call, channel_id: str) -> None:
-        """Put a call on record."""
+        """Put a call on record.
+
+        Raises:
+            AlreadyOnRecord: its attempt has been before.
+        """
         row = {
             "attempt_id": call.attempt_id,
             "channel_id": channel_id,
@@ -59,12 +69,18 @@ class Ledger:
             "reported": False,
             "created_at": datetime.now(UTC),
         }
-        async with self._engine.begin() as connection:
-            await connection.execute(insert(calls).values(row))
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(insert(calls).values(row))
+        except IntegrityError as error:
+            raise AlreadyOnRecord(call.attempt_id) from error
 
     async def end(self, call: calls_pb2.Call) -> None:
         """Keep how a call ended."""
-        await self._set(call.attempt_id, call=call.SerializeToString(), ended=True)
+        ended_at = call.ended_at.ToDatetime(UTC) if call.HasField("ended_at") else datetime.now(UTC)
+        await self._set(
+            call.attempt_id, call=call.SerializeToString(), ended=True, ended_at=ended_at
+        )
 
     async def reported(self, attempt_id: str) -> None:
         """Note that the reporter has the result."""
@@ -74,9 +90,21 @@ class Ledger:
         """Give what is on record of these attempts."""
         return await self._read(calls.c.attempt_id.in_(attempt_ids))
 
-    async def ended(self) -> list[calls_pb2.Call]:
-        """Give every ended call that is still remembered, oldest first."""
-        return await self._read(calls.c.ended.is_(True))
+    async def ended(
+        self, attempt_ids: Sequence[str] = (), *, since: datetime | None = None
+    ) -> list[calls_pb2.Call]:
+        """Give the ended calls that are still remembered, oldest first.
+
+        Args:
+            attempt_ids: only these; empty means all.
+            since: only those that ended at this moment or later; aware.
+        """
+        wanted: ColumnElement[bool] = calls.c.ended.is_(True)
+        if attempt_ids:
+            wanted &= calls.c.attempt_id.in_(attempt_ids)
+        if since is not None:
+            wanted &= calls.c.ended_at >= since.astimezone(UTC)
+        return await self._read(wanted)
 
     async def unfinished(self) -> list[tuple[calls_pb2.Call, str]]:
         """Give every call on record that has not ended, each with the customer's channel id."""

@@ -14,7 +14,12 @@ from opentelemetry.context import Context
 
 from ari_gateway.ari import events as ev
 from ari_gateway.metrics import POST_DIAL_DELAY_SECONDS
-from ari_gateway.sessions.disposition import DialEnd, Disposition, disposition_of
+from ari_gateway.sessions.disposition import (
+    FINAL_DIAL_STATUSES,
+    DialEnd,
+    Disposition,
+    DispositionTable,
+)
 from ari_gateway.sessions.endings import CallerHungUp, CallOver, NotAnswered
 from ari_gateway.sessions.legs import Leg, LegState
 from ari_gateway.sessions.outcome import Failure, Intent, Seen, Verdict, judge
@@ -46,6 +51,7 @@ class CallPlan:
         channel_id: the customer's channel; outbound calls use the attempt id.
         endpoint: what is dialled; empty for inbound calls.
         line: our line that carries the call.
+        originate_before: the originate leaves before this moment or never; aware, or None.
         trace: the trace position the call was asked for in.
     """
 
@@ -58,7 +64,18 @@ class CallPlan:
     caller_id: str = ""
     ring_timeout_s: int = 30
     scenario: str = "marketing_outreach"
+    originate_before: datetime | None = None
     trace: Context | None = None
+
+    @property
+    def direction(self) -> str:
+        """`inbound` or `outbound`."""
+        return "inbound" if self.inbound else "outbound"
+
+    @property
+    def trunk(self) -> str:
+        """PJSIP endpoint the call goes through; empty for an extension of this Asterisk."""
+        return self.endpoint.partition("@")[2]
 
 
 @dataclass
@@ -111,7 +128,12 @@ class LiveCall:
         dialled: Asterisk has the customer's channel, or had it.
     """
 
-    def __init__(self, plan: CallPlan, changed: Callable[[LiveCall], None]) -> None:
+    def __init__(
+        self,
+        plan: CallPlan,
+        changed: Callable[[LiveCall], None],
+        dispositions: DispositionTable | None = None,
+    ) -> None:
         self.plan = plan
         self.record = Record()
         self.customer = Leg(plan.channel_id, LegState.RINGING if plan.inbound else LegState.DIALING)
@@ -121,9 +143,11 @@ class LiveCall:
         self.talk = Talk()
         self.dialled = plan.inbound
         self._changed = changed
+        self._dispositions = dispositions or DispositionTable()
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._began_s = time.monotonic()
         self._heard_from = False
+        self._dial_status = ""
 
     @property
     def over(self) -> CallOver | None:
@@ -188,6 +212,8 @@ class LiveCall:
                 self._heard_from = self._heard_from or status != ""
                 if status == "RINGING":
                     self._rings()
+                elif status in FINAL_DIAL_STATUSES:
+                    self._dial_status = status
             case ev.ChannelStateChange(state="Ringing"):
                 self._heard_from = True
                 self._rings()
@@ -226,14 +252,24 @@ class LiveCall:
         self.record.cause, self.record.sip_status = event.cause, event.sip_status
         self.customer.move(LegState.GONE)
         if self.record.answered_at is None and not self.plan.inbound:
-            heard_from = self._heard_from or event.state not in ("", "Down")
-            self.record.disposition = disposition_of(
-                DialEnd(event.cause, event.sip_status, heard_from)
-            )
+            self.record.disposition = self._disposition_at(event)
             self.end(NotAnswered())
         else:
             self.end(CallerHungUp())
         self.waits.resolve("gone", self.customer.channel_id)
+
+    def _disposition_at(self, event: ev.ChannelDestroyed) -> Disposition:
+        if self.over is not None:  # we hung up: the cause is our own
+            return Disposition.CANCELLED
+        return self._dispositions.disposition_of(
+            DialEnd(
+                trunk=self.plan.trunk,
+                cause=event.cause,
+                sip_status=event.sip_status,
+                dial_status=self._dial_status,
+                heard_from=self._heard_from or event.state not in ("", "Down"),
+            )
+        )
 
     def lost(self) -> None:
         """The customer's channel is gone and no event said so (the link was away)."""

@@ -10,18 +10,22 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import stamina
 import structlog
 from opentelemetry import context as trace_context
+from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.errors import AriError
-from ari_gateway.metrics import CALL_SECONDS, CALLS, FAILURES, LIVE_CALLS
+from ari_gateway.metrics import LIVE_CALLS
 from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
+from ari_gateway.sessions.admission import Admission, AtCapacity, NotReady
 from ari_gateway.sessions.call import Call, Tools
 from ari_gateway.sessions.conversation import converse
+from ari_gateway.sessions.counting import count_ended
 from ari_gateway.sessions.endings import CallFailed
 from ari_gateway.sessions.feed import CallFeed
-from ari_gateway.sessions.ledger import Ledger
+from ari_gateway.sessions.ledger import AlreadyOnRecord, Ledger
 from ari_gateway.sessions.live import CallPlan, LiveCall, Person
 from ari_gateway.wire import call_message
 from salehi.calls.v1 import calls_pb2
@@ -29,14 +33,6 @@ from salehi.calls.v1 import calls_pb2
 log = structlog.get_logger(__name__)
 
 _OPERATOR_SUFFIX = "-operator"
-
-
-class NotReady(Exception):  # noqa: N818 - a state, not an error
-    """No call may be dialled now; the message says why."""
-
-
-class AtCapacity(Exception):  # noqa: N818 - likewise
-    """As many calls are live as this gateway carries."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,7 @@ class SessionManager:
         *,
         tools: Tools,
         ledger: Ledger,
-        max_live_calls: int,
-        why_not_ready: Callable[[], str],
+        admission: Admission,
         ended: Callable[[], None],
     ) -> None:
         """Make an empty house.
@@ -64,20 +59,17 @@ class SessionManager:
         Args:
             tools: what calls work with.
             ledger: where calls are on record.
-            max_live_calls: refuse more than this.
-            why_not_ready: gives why nothing may be dialled, or an empty text.
+            admission: says whether a call may begin.
             ended: called when a result is on record and waits to be reported.
         """
         self._tools = tools
         self._ledger = ledger
-        self._max_live_calls = max_live_calls
-        self._why_not_ready = why_not_ready
+        self._admission = admission
         self._ended = ended
         self._calls: dict[str, LiveCall] = {}
         self._attempt_of_channel: dict[str, str] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._news: asyncio.Queue[calls_pb2.Call] = asyncio.Queue()
-        self._draining = False
         self.prompt_failed: Callable[[], None] = lambda: None
         self.feed = CallFeed(self.live_calls)
 
@@ -88,7 +80,7 @@ class SessionManager:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 await stop.wait()
-                self._draining = True
+                self._admission.close()
             self._tasks = None
             publisher.cancel()
 
@@ -98,23 +90,26 @@ class SessionManager:
         """Put a call on record and begin to dial; a repeat of its attempt changes nothing.
 
         Raises:
-            NotReady: nothing may be dialled now.
-            AtCapacity: too many live calls.
+            NotReady: nothing may be dialled now, or it is too late for this call.
+            AtCapacity: no room for another call, here or at a peer.
+            SQLAlchemyError: it cannot be put on record, so it is not dialled.
         """
         known = await self.find(plan.attempt_id)
         if known is not None:
             return Placed(known, already_known=True)
         if plan.attempt_id in self._calls:  # asked for twice at the same moment
             return Placed(call_message(self._calls[plan.attempt_id]), already_known=True)
-        self._admit()
-        live = LiveCall(plan, self._changed)
-        self._register(live)  # before any await: the place is taken, and a repeat finds it
+        self._refuse_when_late(plan)
+        tasks = self._owner()
+        self._admission.let_outbound_in(len(self._calls))
+        live = self._register(plan)  # before any await: the place is taken, and a repeat finds it
+        on_record: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        tasks.create_task(self._begin(live, on_record))
         try:
-            await self._ledger.begin(call_message(live), plan.channel_id)
-        except BaseException:
-            self._unregister(live)
-            raise
-        self._owner().create_task(self._lead(live))
+            # Who asked may stop waiting; the call is put on record and dialled all the same.
+            await asyncio.shield(on_record)
+        except AlreadyOnRecord:  # it came and went while this request looked for it
+            return Placed(await self._recorded(plan.attempt_id), already_known=True)
         return Placed(call_message(live), already_known=False)
 
     async def find(self, attempt_id: str) -> calls_pb2.Call | None:
@@ -124,12 +119,13 @@ class SessionManager:
             return call_message(live)
         return next(iter(await self._ledger.find([attempt_id])), None)
 
-    def hang_up(self, attempt_id: str, reason: str) -> bool:
-        """End a live call; False when it is not live."""
+    def hang_up(self, attempt_id: str, reason: str, *, unless_answered: bool = False) -> bool:
+        """End a live call, on request only if nobody answered; False when it is not live."""
         live = self._calls.get(attempt_id)
         if live is None:
             return False
-        live.end(CallFailed(reason, technical=False))
+        if not (unless_answered and live.record.answered_at is not None):
+            live.end(CallFailed(reason, technical=False))
         return True
 
     def hang_up_all(self, reason: str) -> None:
@@ -140,6 +136,10 @@ class SessionManager:
     def live_calls(self) -> list[calls_pb2.Call]:
         """Give every live call, oldest first."""
         return [call_message(live) for live in self._calls.values()]
+
+    def why_no_outbound(self) -> str:
+        """Say why an outbound call would be refused now; empty when it would not."""
+        return self._admission.why_no_outbound(len(self._calls))
 
     @property
     def live(self) -> list[LiveCall]:
@@ -172,25 +172,19 @@ class SessionManager:
             tasks.create_task(self._turn_away(event.channel_id))
             return
         try:
-            self._admit()
+            self._admission.let_inbound_in(len(self._calls))
         except (NotReady, AtCapacity) as refusal:
             log.warning("an inbound call was refused", reason=str(refusal))
             tasks.create_task(self._turn_away(event.channel_id))
             return
-        tasks.create_task(self._welcome(event))
+        live = self._register(_inbound_plan(event))  # at once: the next one finds the room taken
+        tasks.create_task(self._welcome(live))
 
-    async def _welcome(self, event: ev.StasisStart) -> None:
-        plan = CallPlan(
-            attempt_id=str(uuid.uuid4()),
-            channel_id=event.channel_id,
-            person=Person("inbound", event.caller_number, national_number=event.caller_number),
-            line=event.dialled,
-            inbound=True,
-        )
-        live = LiveCall(plan, self._changed)
-        self._register(live)
-        await self._ledger.begin(call_message(live), plan.channel_id)
-        await self._lead(live)
+    async def _welcome(self, live: LiveCall) -> None:
+        on_record: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._begin(live, on_record)
+        if on_record.exception() is not None:
+            await self._turn_away(live.plan.channel_id)
 
     async def _turn_away(self, channel_id: str) -> None:
         try:
@@ -200,30 +194,52 @@ class SessionManager:
 
     # the life of a call
 
-    def _admit(self) -> None:
-        if self._draining:
-            raise NotReady("the gateway is stopping")
-        reason = self._why_not_ready()
-        if reason:
-            raise NotReady(reason)
-        if len(self._calls) >= self._max_live_calls:
-            raise AtCapacity(f"{self._max_live_calls} calls are live (MAX_LIVE_CALLS)")
+    def _refuse_when_late(self, plan: CallPlan) -> None:
+        before = plan.originate_before
+        late_s = (self._tools.clock.now() - before).total_seconds() if before else -1.0
+        if late_s >= 0:
+            raise NotReady(
+                f"asked too late: originate_before was {late_s:.1f} s ago by this machine's clock; "
+                "do the clocks of both sides agree?"
+            )
 
     def _owner(self) -> asyncio.TaskGroup:
         if self._tasks is None:
             raise NotReady("the gateway is starting")
         return self._tasks
 
-    def _register(self, live: LiveCall) -> None:
+    def _register(self, plan: CallPlan) -> LiveCall:
+        live = LiveCall(plan, self._changed, self._tools.dispositions)
         self._calls[live.plan.attempt_id] = live
         self._attempt_of_channel[live.plan.channel_id] = live.plan.attempt_id
-        LIVE_CALLS.labels(_direction(live)).inc()
-        self._changed(live)
+        LIVE_CALLS.labels(live.plan.direction).inc()
+        return live
 
     def _unregister(self, live: LiveCall) -> None:
         del self._calls[live.plan.attempt_id]
         del self._attempt_of_channel[live.plan.channel_id]
-        LIVE_CALLS.labels(_direction(live)).dec()
+        LIVE_CALLS.labels(live.plan.direction).dec()
+
+    async def _begin(self, live: LiveCall, on_record: asyncio.Future[None]) -> None:
+        """Put a call on record, tell who asked for it, and lead it; without a record, no call."""
+        try:
+            await self._ledger.begin(call_message(live), live.plan.channel_id)
+        except (SQLAlchemyError, AlreadyOnRecord) as error:
+            log.warning(
+                "a call could not be put on record",
+                attempt_id=live.plan.attempt_id,
+                reason=type(error).__name__,
+            )
+            self._unregister(live)
+            on_record.set_exception(error)
+            on_record.exception()  # looked at: who asked may have stopped waiting
+        else:
+            on_record.set_result(None)
+            self._changed(live)
+            await self._lead(live)
+
+    async def _recorded(self, attempt_id: str) -> calls_pb2.Call:
+        return (await self._ledger.find([attempt_id]))[0]
 
     async def _lead(self, live: LiveCall) -> None:
         """Supervise one call: whatever goes wrong in it ends as its outcome, nobody else's."""
@@ -245,31 +261,18 @@ class SessionManager:
 
     async def _finish(self, live: LiveCall) -> None:
         message = call_message(live)
-        await self._ledger.end(message)
+        # A call whose end cannot be kept is not over: its result would be lost.
+        async for attempt in stamina.retry_context(
+            on=SQLAlchemyError, attempts=None, timeout=None, wait_initial=0.2
+        ):
+            with attempt:
+                await self._ledger.end(message)
         self._unregister(live)
-        self._count(live)
+        count_ended(live)
         self._news.put_nowait(message)
         self._ended()
         if live.record.failure and live.record.failure.reason == "prompt_missing":
             self.prompt_failed()
-
-    def _count(self, live: LiveCall) -> None:
-        record, direction = live.record, _direction(live)
-        verdict = record.verdict or record.judge()
-        CALLS.labels(direction, verdict.result.value, record.disposition.value).inc()
-        if verdict.reason and record.failure:
-            FAILURES.labels(record.failure.reason).inc()
-        if record.answered_at and record.ended_at:
-            CALL_SECONDS.labels(direction).observe(
-                (record.ended_at - record.answered_at).total_seconds()
-            )
-        log.info(
-            "a call ended",
-            attempt_id=live.plan.attempt_id,
-            direction=direction,
-            result=verdict.result.value,
-            reason=verdict.reason or "-",
-        )
 
     def _changed(self, live: LiveCall) -> None:
         self._news.put_nowait(call_message(live))
@@ -279,5 +282,11 @@ class SessionManager:
             await self.feed.publish(await self._news.get())
 
 
-def _direction(live: LiveCall) -> str:
-    return "inbound" if live.plan.inbound else "outbound"
+def _inbound_plan(event: ev.StasisStart) -> CallPlan:
+    return CallPlan(
+        attempt_id=str(uuid.uuid4()),
+        channel_id=event.channel_id,
+        person=Person("inbound", event.caller_number, national_number=event.caller_number),
+        line=event.dialled,
+        inbound=True,
+    )
