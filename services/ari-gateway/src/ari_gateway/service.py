@@ -110,7 +110,9 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
             ended = [call for call in remembered if call.attempt_id not in alive]
         reason = self._why_not_ready()
         answer = calls_pb2.ListCallsResponse(
-            calls=[call for call in [*ended, *live] if request.direction in {_BOTH, call.direction}],
+            calls=[
+                call for call in [*ended, *live] if request.direction in {_BOTH, call.direction}
+            ],
             ready_to_dial=not reason,
             not_ready_reason=reason,
         )
