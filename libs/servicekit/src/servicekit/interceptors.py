@@ -56,7 +56,7 @@ class ServerInterceptor(aio.ServerInterceptor):
 
 def _wrap_unary(behaviour: Any, method: str) -> Any:
     async def serve(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-        with _served(method, context):
+        with _served(method, context) as span, trace.use_span(span, record_exception=False):
             try:
                 return await behaviour(request, context)
             except aio.AbortError:
@@ -69,6 +69,8 @@ def _wrap_unary(behaviour: Any, method: str) -> Any:
 
 def _wrap_streaming(behaviour: Any, method: str) -> Any:
     async def serve(request: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        # The span is not made the current one: a stream whose client has vanished is ended from
+        # another context, which cannot take that back.
         with _served(method, context):
             try:
                 async for message in behaviour(request, context):
@@ -87,16 +89,15 @@ async def _fail(context: aio.ServicerContext[Any, Any], method: str, error: Exce
 
 
 @contextmanager
-def _served(method: str, context: aio.ServicerContext[Any, Any]) -> Iterator[None]:
+def _served(method: str, context: aio.ServicerContext[Any, Any]) -> Iterator[trace.Span]:
     parent = context_from_metadata(context.invocation_metadata())
     began = time.perf_counter()
     RPC_SERVER_IN_FLIGHT.labels(method).inc()
+    span = tracer.start_span(method, parent, kind=trace.SpanKind.SERVER)
     try:
-        with tracer.start_as_current_span(
-            method, parent, kind=trace.SpanKind.SERVER, record_exception=False
-        ):
-            yield
+        yield span
     finally:
+        span.end()
         RPC_SERVER_IN_FLIGHT.labels(method).dec()
         code = _code_name(context.code())
         RPC_SERVER_SECONDS.labels(method, code).observe(time.perf_counter() - began)
