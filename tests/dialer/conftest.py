@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from dialer import gateway as gateway_adapter
-from dialer.engine import MIGRATIONS
 from dialer.storage import Storage
+from dialer_support.campaign import opened
 from dialer_support.gateway import FakeGateway
 from dialer_support.gateway import served as gateway_served
 from servicekit.channel import Peer
-from servicekit.database import open_database
 from support.timing import HandClock
 
 
@@ -23,12 +22,19 @@ def clock() -> HandClock:
     return HandClock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of an empty database, of either kind in turn."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'dialer.db'}"
+
+
 @pytest.fixture
-async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    """Give an empty, migrated database."""
-    engine = await open_database(f"sqlite:///{tmp_path / 'dialer.db'}", MIGRATIONS)
-    yield Storage(engine)
-    await engine.dispose()
+async def storage(database_url: str) -> AsyncIterator[Storage]:
+    """Give an empty, migrated database, of either kind in turn."""
+    async with opened(database_url) as storage:
+        yield storage
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from alembic.autogenerate import compare_metadata
@@ -12,11 +11,10 @@ from dialer.tables import metadata
 from servicekit.database import open_database
 
 
-async def test_the_migrations_make_exactly_the_tables_the_code_uses(tmp_path: Path) -> None:
+async def test_the_migrations_make_exactly_the_tables_the_code_uses(database_url: str) -> None:
     """A migrated database differs in nothing from the tables in code, also the second time."""
-    url = f"sqlite:///{tmp_path / 'dialer.db'}"
     for _ in range(2):
-        engine = await open_database(url, MIGRATIONS)
+        engine = await open_database(database_url, MIGRATIONS)
 
         def differences(connection: Connection) -> list[Any]:
             context = MigrationContext.configure(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,12 +13,14 @@ from dialer import attempts as attempt_records
 from dialer.attempts import Claim, Ending
 from dialer.claim import Claimer, NotNow, Rules
 from dialer.contacts import NewContact, add_contacts
+from dialer.engine import MIGRATIONS
 from dialer.limits import Line, LineLimits, Pace
 from dialer.moments import now_ms
 from dialer.retries import RetryPolicy
 from dialer.storage import Storage
 from dialer.tables import Source
 from dialer.windows import CallWindow
+from servicekit.database import open_database
 from support.timing import HandClock
 
 TEHRAN = ZoneInfo("Asia/Tehran")
@@ -107,8 +110,18 @@ async def end(
         )
 
 
+@contextlib.asynccontextmanager
+async def opened(database_url: str) -> AsyncIterator[Storage]:
+    """Open a database, migrated, during the block."""
+    engine = await open_database(database_url, MIGRATIONS)
+    try:
+        yield Storage(engine)
+    finally:
+        await engine.dispose()
+
+
 async def rows_of(storage: Storage, table: Table) -> list[dict[str, Any]]:
-    """Read a whole table."""
+    """Read a whole table in the order of its key."""
     async with storage.transaction() as connection:
-        result = await connection.execute(select(table))
+        result = await connection.execute(select(table).order_by(*table.primary_key))
         return [dict(row) for row in result.mappings()]

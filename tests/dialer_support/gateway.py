@@ -31,6 +31,14 @@ class Habit(enum.Enum):
     LOSE_REQUEST = "lose the request"
 
 
+_REFUSALS = {
+    Habit.REFUSE: (grpc.StatusCode.RESOURCE_EXHAUSTED, "no capacity"),
+    Habit.NOT_READY: (grpc.StatusCode.FAILED_PRECONDITION, "Asterisk is away"),
+    Habit.REJECT: (grpc.StatusCode.INVALID_ARGUMENT, "malformed endpoint"),
+    Habit.LOSE_REQUEST: (grpc.StatusCode.UNAVAILABLE, "connection reset"),
+}
+
+
 class FakeGateway(calls_pb2_grpc.CallServiceServicer):
     """Keeps calls in memory; `habit` decides what PlaceCall does."""
 
@@ -57,17 +65,9 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
     ) -> calls_pb2.PlaceCallResponse:
         """Do as the habit says."""
         self.requests.append(request)
-        match self.habit:
-            case Habit.REFUSE:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no capacity")
-            case Habit.NOT_READY:
-                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "Asterisk is away")
-            case Habit.REJECT:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "malformed endpoint")
-            case Habit.LOSE_REQUEST:
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
-            case _:
-                pass
+        habit = self.habit_for(request)
+        if habit in _REFUSALS:
+            await context.abort(*_REFUSALS[habit])
         known = request.attempt_id in self.calls
         if not known:
             self._put(
@@ -79,9 +79,17 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
                     contact=request.contact,
                 )
             )
-        if self.habit is Habit.LOSE_ANSWER:
+            self.dial(request)
+        if habit is Habit.LOSE_ANSWER:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
         return calls_pb2.PlaceCallResponse(call=self.calls[request.attempt_id], already_known=known)
+
+    def habit_for(self, _request: calls_pb2.PlaceCallRequest) -> Habit:
+        """Say what becomes of this request."""
+        return self.habit
+
+    def dial(self, request: calls_pb2.PlaceCallRequest) -> None:
+        """Do what comes after a call is on record: nothing, nobody is called here."""
 
     async def HangUp(  # noqa: N802 - the contract's name
         self, request: calls_pb2.HangUpRequest, context: Context
@@ -101,8 +109,7 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
         calls = [
             call
             for call in self.calls.values()
-            if (not wanted or call.attempt_id in wanted)
-            and (request.include_ended or call.state != calls_pb2.CALL_STATE_ENDED)
+            if (not wanted or call.attempt_id in wanted) and _is_asked_for(call, request)
         ]
         return calls_pb2.ListCallsResponse(
             calls=calls, ready_to_dial=not self.obstacle, not_ready_reason=self.obstacle
@@ -142,9 +149,17 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
         call = calls_pb2.Call()
         call.CopyFrom(self.calls[attempt_id])
         call.state = calls_pb2.CALL_STATE_ENDED
+        call.ended_at.GetCurrentTime()
         call.outcome.result = result
         call.outcome.disposition = disposition
         call.outcome.turns.extend(calls_pb2.Turn(heard="words", intent=i) for i in intents)
+        self._put(call)
+
+    def change(self, attempt_id: str, state: calls_pb2.CallState.ValueType) -> None:
+        """Let a call ring or be answered."""
+        call = calls_pb2.Call()
+        call.CopyFrom(self.calls[attempt_id])
+        call.state = state
         self._put(call)
 
     def ring_in(self, line: str, number: str) -> str:
@@ -172,6 +187,14 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
         )
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+def _is_asked_for(call: calls_pb2.Call, request: calls_pb2.ListCallsRequest) -> bool:
+    """Say whether a call is alive, or ended and asked for all the same."""
+    if call.state != calls_pb2.CALL_STATE_ENDED:
+        return True
+    since = request.ended_since.ToNanoseconds()
+    return request.include_ended and call.ended_at.ToNanoseconds() >= since
 
 
 @contextlib.asynccontextmanager

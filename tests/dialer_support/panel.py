@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -37,6 +39,43 @@ class FakePanel:
         if self.answers:
             return self.answers.pop(0)
         return 200, json.dumps(blocked("disabled", 3600)).encode()
+
+
+class EndlessPanel(FakePanel):
+    """Hands out the same people again and again, and behaves now and then as panels do.
+
+    Attributes:
+        batches: numbers handed out, as written, by batch and number id.
+    """
+
+    def __init__(self, dice: random.Random, people: Sequence[str]) -> None:
+        super().__init__()
+        self._dice = dice
+        self._people = people
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self.batches: dict[str, dict[int, str]] = {}
+
+    def take(self, path: str, token: str) -> tuple[int, bytes]:
+        """Hand out a new batch; or an old one again, or fail, or refuse for a second."""
+        with self._lock:
+            roll = self._dice.random()
+            if roll < 0.04:
+                return 500, b"<html>"
+            if roll < 0.06:
+                self.will_answer(blocked("holiday", 1))
+            else:
+                repeat = self.batches and roll < 0.1
+                batch_id = self._dice.choice(list(self.batches)) if repeat else self._new_batch()
+                self.will_answer(allowed(batch_id, *self.batches[batch_id].items()))
+            return super().take(path, token)
+
+    def _new_batch(self) -> str:
+        batch_id = f"b{len(self.batches) + 1}"
+        texts = [*self._dice.sample(self._people, 8), *self._dice.choices(["0912", ""], k=1)]
+        numbers = texts if self._dice.random() < 0.2 else texts[:-1]
+        self.batches[batch_id] = {next(self._ids): text for text in numbers}
+        return batch_id
 
 
 def allowed(batch_id: str, *numbers: tuple[int, str], **more: Any) -> dict[str, Any]:

@@ -14,18 +14,25 @@ from servicekit.server import GrpcServer, GrpcService
 
 
 class FakeReporter(reporter_pb2_grpc.ReporterServiceServicer):
-    """Keeps what is reported; `failures` are answered first, one per request."""
+    """Keeps what is reported; `failures` are answered first, one per request.
+
+    Attributes:
+        requests: everything that was asked, repeats included.
+        results: what was first said of each attempt.
+    """
 
     def __init__(self) -> None:
         self.failures: list[grpc.StatusCode] = []
         self.results: dict[str, reporter_pb2.ReportResultRequest] = {}
         self.asked = 0
+        self.requests: list[reporter_pb2.ReportResultRequest] = []
 
     async def ReportResult(  # noqa: N802 - the contract's name
         self, request: reporter_pb2.ReportResultRequest, context: Any
     ) -> reporter_pb2.ReportResultResponse:
         """Take a result."""
         self.asked += 1
+        self.requests.append(request)
         if self.failures:
             await context.abort(self.failures.pop(0), "as the test wants")
         known = request.attempt_id in self.results

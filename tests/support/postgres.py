@@ -28,11 +28,14 @@ class PostgresMissing(RuntimeError):  # noqa: N818 - named as the state it repor
 
 @dataclass
 class PostgresServer:
-    """A running server. Anybody on this machine may connect as its owner."""
+    """A server in a directory of its own. Anybody on this machine may connect as its owner."""
 
     programs: Path
     port: int
+    directory: Path
+    command: Sequence[str]
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _process: subprocess.Popen[bytes] | None = None
 
     def new_database(self) -> str:
         """Make an empty database; give its URL."""
@@ -40,6 +43,35 @@ class PostgresServer:
         command = [f"{self.programs}/createdb", "-h", "127.0.0.1", "-p", str(self.port)]
         _run([*command, "-U", _OWNER, "-T", "template0", name])
         return f"postgresql://{_OWNER}@127.0.0.1:{self.port}/{name}"
+
+    def start(self) -> None:
+        """Start it, for the first time or again; what was committed is still there."""
+        log = self.directory / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(self.command, stdout=output, stderr=output)
+        _wait_until_ready(self, self._process, log)
+
+    def stop(self) -> None:
+        """Stop it, however many clients it has."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # SIGTERM would wait for every client to leave
+            self._process.wait()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it stand still during the block: connections stay, nobody answers."""
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        server = self._process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        frozen = [server, *map(int, children)]
+        for process in frozen:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in frozen:
+                os.kill(process, signal.SIGCONT)
 
 
 @contextmanager
@@ -59,23 +91,21 @@ def postgres_server(*, careless: bool = True) -> Iterator[PostgresServer]:
         data = directory / "data"
         initdb = [f"{programs}/initdb", "-D", str(data), "-U", _OWNER, "--auth=trust", "--no-sync"]
         _run([*as_owner, *initdb, "--encoding=UTF8", "--locale=C.UTF-8"])
-        server = PostgresServer(programs, _free_port())
+        port = _free_port()
         settings = (
             "listen_addresses=127.0.0.1",
-            f"port={server.port}",
+            f"port={port}",
             f"unix_socket_directories={directory}",
             *(_CARELESS if careless else ()),
         )
         options = [part for setting in settings for part in ("-c", setting)]
-        with (directory / "log").open("wb") as log:
-            command = [*as_owner, f"{programs}/postgres", "-D", str(data), *options]
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+        command = [*as_owner, f"{programs}/postgres", "-D", str(data), *options]
+        server = PostgresServer(programs, port, directory, command)
         try:
-            _wait_until_ready(server, process, directory / "log")
+            server.start()
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # SIGTERM would wait for every client to leave
-            process.wait()
+            server.stop()
     finally:
         shutil.rmtree(directory)
 
