@@ -23,7 +23,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from servicekit.errors import StartupError
 
 _BUSY_TIMEOUT_MS = 5000
-_PASSING_CODES = ("08", "40", "53", "55P03", "57")
+_CONNECT_S = 10
+_COMMAND_S = 30
+_PASSING_CODES = ("08", "28", "40", "53", "55P03", "57")
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
@@ -40,11 +42,15 @@ async def open_database(url: str, migrations: str, *, setting: str = "DATABASE_U
     """
     parsed = _parse(url, setting)
     engine = _create_engine(parsed)
+    # A migration may take its time; everything after it may not.
+    migrator = create_async_engine(parsed, hide_parameters=True) if _is_remote(parsed) else engine
     try:
-        async with engine.begin() as connection:
+        async with migrator.begin() as connection:
             await connection.run_sync(_migrate, migrations)
+        if migrator is not engine:
+            await migrator.dispose()
     except (SQLAlchemyError, OSError) as error:
-        await engine.dispose()
+        await migrator.dispose()
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         raise StartupError(
             f"{setting}={parsed.render_as_string(hide_password=True)} cannot be opened ({reason}): "
@@ -56,9 +62,9 @@ async def open_database(url: str, migrations: str, *, setting: str = "DATABASE_U
 def is_passing(error: DBAPIError) -> bool:
     """Whether a database error may be gone at the next try: away, locked, full, or a collision.
 
-    The classes of PostgreSQL's codes that mean so are connection exception (08), transaction
-    rollback (40), insufficient resources (53), operator intervention (57) and lock not available
-    (55P03); its driver gives most of them without a class of their own.
+    The classes of PostgreSQL's codes that mean so are connection exception (08), authorization (28,
+    as while a password is changed), transaction rollback (40), insufficient resources (53), operator
+    intervention (57) and lock not available (55P03); its driver has no class for most of them.
     """
     if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
         return True
@@ -95,14 +101,22 @@ def _parse(url: str, setting: str) -> URL:
 
 def _create_engine(url: URL) -> AsyncEngine:
     """Open the engine; statements never show their values, which are personal data."""
-    if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
+    if _is_remote(url):
+        # A host that has vanished answers nothing, for a quarter of an hour.
+        patience = {"timeout": _CONNECT_S, "command_timeout": _COMMAND_S}
+        return create_async_engine(
+            url, hide_parameters=True, pool_pre_ping=True, connect_args=patience
+        )
     engine = create_async_engine(
         url, hide_parameters=True, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine
+
+
+def _is_remote(url: URL) -> bool:
+    return url.get_backend_name() != "sqlite"
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
