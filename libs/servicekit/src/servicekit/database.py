@@ -63,8 +63,8 @@ def is_passing(error: DBAPIError) -> bool:
     """Whether a database error may be gone at the next try: away, locked, full, or a collision.
 
     The classes of PostgreSQL's codes that mean so are connection exception (08), authorization (28,
-    as while a password is changed), transaction rollback (40), insufficient resources (53), operator
-    intervention (57) and lock not available (55P03); its driver has no class for most of them.
+    as while a password is changed), transaction rollback (40), insufficient resources (53),
+    operator intervention (57) and lock not available (55P03); its driver has no class for most.
     """
     if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
         return True
