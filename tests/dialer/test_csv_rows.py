@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.csv_rows import BadRow, ContactRow, read_rows
+from dialer.csv_rows import BadRow, ColumnNames, ContactRow, read_rows
 from dialer.errors import UnreadableFile
 
 
@@ -39,6 +39,16 @@ def test_a_file_without_names_is_read_from_its_first_row() -> None:
         ContactRow(1, "09120000101", "form"),
         ContactRow(2, "09120000102", ""),
     ]
+
+
+def test_names_of_columns_are_read_from_a_setting() -> None:
+    """One or both columns can be named, with spaces and signs in the name."""
+    assert ColumnNames.parse(()) == ColumnNames("", "")
+    both = ColumnNames.parse((" consent = Opt-in = yes ", "number=شماره همراه"))
+    assert both == ColumnNames("شماره همراه", "Opt-in = yes")
+    for wrong in (("phone=x",), ("number",), ("number=",), ("number=a", "number=b")):
+        with pytest.raises(ValueError, match="number=NAME or consent=NAME"):
+            ColumnNames.parse(wrong)
 
 
 @pytest.mark.parametrize(

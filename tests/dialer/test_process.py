@@ -15,6 +15,9 @@ from pathlib import Path
 from dialer import service
 from dialer_support import reporter as reporter_support
 from dialer_support.gateway import FakeGateway, served
+from dialer_support.panel import TOKEN, FakePanel, allowed
+from dialer_support.panel import served as panel_served
+from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from servicekit.channel import Peer
 from support.timing import eventually
@@ -151,3 +154,68 @@ async def test_the_switch_works_from_outside(tmp_path: Path) -> None:
                 assert fake.requests == []
                 await stub.Resume(dialer_pb2.ResumeRequest(), timeout=5)
                 await eventually(lambda: len(fake.calls) == 3)
+
+
+async def test_a_batch_outlives_the_dialer_that_fetched_it(tmp_path: Path) -> None:
+    """Killed after the first number of a batch, the dialer goes on with the others, each once."""
+    fake, panel = FakeGateway(), FakePanel()
+    panel.will_answer(allowed("b7", *enumerate(LIST.split(","), start=1)))
+    async with served(fake) as port:
+        with panel_served(panel) as url:
+            settings = {"PANEL_BASE_URL": url, "PANEL_API_TOKEN": TOKEN, "PANEL_COMPANY": "academy"}
+            async with started(tmp_path, port, MAX_TOTAL_CALLS="1", **settings) as first:
+                await eventually(lambda: len(fake.calls) == 1)
+                first.kill()
+                await first.wait()
+            fake.end(next(iter(fake.calls)))
+            async with started(tmp_path, port, **settings):
+                await eventually(lambda: len(fake.calls) == 3)
+                await eventually(lambda: len(panel.queries) == 2)  # only when nobody is left
+    asked = [(request.contact.panel_batch_id, request.contact.number) for request in fake.requests]
+    assert sorted(asked) == [("b7", f"+98912000000{digit}") for digit in (1, 2, 3)]
+    query = {"size": ["10"], "company": ["academy"], "active_lines_count": ["2"]}
+    assert panel.queries == [query] * 2
+
+
+async def run_command(directory: Path, port: int, *words: str) -> tuple[int | None, str]:
+    """Run a command of the dialer's in a process of its own; give its status and output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "dialer",
+        *words,
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], "DIALER_PORT": str(port)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+async def test_all_is_stopped_from_the_command_line(tmp_path: Path) -> None:
+    """`dialer stop` ends what rings, and what a killed dialer had still on its way."""
+    fake, port = FakeGateway(), free_port()
+    async with served(fake) as gateway_port:
+        settings = {"DIALER_PORT": str(port), "STATIC_CONTACTS": LIST, "MAX_TOTAL_CALLS": "2"}
+        async with started(tmp_path, gateway_port, **settings) as process:
+            await eventually(lambda: len(fake.calls) == 2)
+            status, output = await run_command(tmp_path, port, "stop", "--reason", "wrong prompt")
+            assert (status, output) == (0, "stopped: no new calls; calls ended: 2\n")
+            process.kill()
+            await process.wait()
+        assert set(fake.hung_up) == set(fake.calls)
+        for attempt_id in fake.calls:
+            fake.end(attempt_id)
+        late = "11111111-2222-4333-8444-555555555555"
+        fake.calls[late] = calls_pb2.Call(
+            attempt_id=late,
+            direction=calls_pb2.DIRECTION_OUTBOUND,
+            state=calls_pb2.CALL_STATE_RINGING,
+            line="1001",
+        )
+        async with started(tmp_path, gateway_port, **settings):
+            await eventually(lambda: late in fake.hung_up)
+            status, output = await run_command(tmp_path, port, "status")
+        assert (status, output.splitlines()[0]) == (0, "paused")
+        assert len(fake.requests) == 2

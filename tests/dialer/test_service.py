@@ -2,20 +2,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeAlias
 
 import grpc
 import pytest
 from grpc import aio
 
-from dialer import service
+from dialer import forms
 from dialer.attempts import Ending
 from dialer.claim import Claimer, Refusal
-from dialer.importing import Importer, ImportRules
+from dialer.gateway import Gateway
 from dialer.limits import Line, LineLimits
-from dialer.numbers import NumberPlan
 from dialer.pauses import Pause, PauseKind, hold
-from dialer.service import DialerServicer, Parts
 from dialer.status import StatusReader
 from dialer.storage import Storage
 from dialer.waking import Bells
@@ -31,43 +28,29 @@ from dialer_support.campaign import (
     rules,
     static_contact,
 )
+from dialer_support.served import RULES, Doors, Stub
 from salehi.calls.v1 import calls_pb2
-from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
-from servicekit.channel import Peer
-from servicekit.server import GrpcServer, GrpcService
+from salehi.dialer.v1 import dialer_pb2
 from support.timing import HandClock
 
-RULES = rules(Line("1001", LineLimits(2, 10, 200)))
-Stub: TypeAlias = "dialer_pb2_grpc.DialerServiceAsyncStub"  # known to type checkers alone
+
+@pytest.fixture
+def doors(storage: Storage, gateway: Gateway, clock: HandClock, tmp_path: Path) -> Doors:
+    """Give the service's parts."""
+    return Doors(storage, gateway, clock, tmp_path)
 
 
 @pytest.fixture
-def bells() -> Bells:
+def bells(doors: Doors) -> Bells:
     """Give the bells the service rings."""
-    return Bells()
+    return doors.bells
 
 
 @pytest.fixture
-async def stub(
-    storage: Storage, clock: HandClock, bells: Bells, tmp_path: Path
-) -> AsyncIterator[Stub]:
+async def stub(doors: Doors) -> AsyncIterator[Stub]:
     """Give a client of the real service over real gRPC."""
-    import_rules = ImportRules(NumberPlan(), require_consent=True, directory=tmp_path)
-    parts = Parts(
-        storage=storage,
-        status=StatusReader(storage, RULES, clock),
-        importer=Importer(storage, import_rules, bells=bells, clock=clock),
-        plan=NumberPlan(),
-        waiting_for=lambda: "no contact is due",
-        bells=bells,
-        clock=clock,
-    )
-    add_to = dialer_pb2_grpc.add_DialerServiceServicer_to_server
-    server = GrpcServer([GrpcService(service.SERVICE, add_to, DialerServicer(parts))])
-    port = await server.start("127.0.0.1", 0, "TEST_PORT")
-    async with Peer(f"127.0.0.1:{port}", service.SERVICE) as peer:
-        yield dialer_pb2_grpc.DialerServiceStub(peer.channel)
-    await server.drain(0)
+    async with doors.asked() as asked:
+        yield asked
 
 
 async def test_status_tells_lines_contacts_and_why_nothing_is_dialled(
@@ -128,14 +111,49 @@ async def test_pauses_are_kept_replaced_and_lifted_by_kind(
 async def test_a_person_cannot_lift_the_panels_hold(
     stub: Stub, storage: Storage, clock: HandClock
 ) -> None:
-    """The panel's no shows as paused, and only the panel's yes ends it."""
+    """The panel's no is shown with the pauses, and only the panel's yes ends it."""
     await add(storage, [panel_contact(1)], clock)
     async with storage.transaction() as connection:
         await hold(connection, Pause(PauseKind.PANEL, "holiday", "panel", 0))
-    await stub.Resume(dialer_pb2.ResumeRequest(), timeout=5)
+    lifted = await stub.Resume(dialer_pb2.ResumeRequest(), timeout=5)
     status = await stub.GetStatus(dialer_pb2.GetStatusRequest(), timeout=5)
-    assert (status.paused, list(status.pauses)) == (True, [])
+    assert (status.paused, status.waiting_for) == (True, "")
+    shown = [(pause.kind, pause.reason, pause.by) for pause in status.pauses]
+    assert shown == [(dialer_pb2.PAUSE_KIND_PANEL, "holiday", "panel")]
+    assert list(lifted.remaining) == list(status.pauses)
     assert (await refused(Claimer(storage, RULES, clock))).why is Refusal.PANEL
+
+
+async def test_the_breaker_alone_grants_trial_calls(
+    stub: Stub, storage: Storage, clock: HandClock, bells: Bells
+) -> None:
+    """Trial calls are dialled in spite of the breaker's pause, which stays; the campaign wakes."""
+    await add(storage, [static_contact(1), static_contact(2)], clock)
+    claimer = Claimer(storage, RULES, clock)
+    pause = dialer_pb2.PauseRequest(reason="trunk down", kind=dialer_pb2.PAUSE_KIND_BREAKER)
+    await stub.Pause(pause, timeout=5)
+    trial = dialer_pb2.ResumeRequest(kind=dialer_pb2.PAUSE_KIND_BREAKER, trial_calls=1)
+    [left] = (await stub.Resume(trial, timeout=5)).remaining
+    assert (left.kind, left.reason, left.trial_calls) == (pause.kind, "trunk down", 1)
+    await bells.dial.wait(0)  # rung: returns at once
+    await claimed(claimer)
+    assert (await refused(claimer)).why is Refusal.BREAKER
+    await stub.Resume(dialer_pb2.ResumeRequest(kind=dialer_pb2.PAUSE_KIND_BREAKER), timeout=5)
+    assert (await stub.Resume(trial, timeout=5)).remaining == []
+    await claimed(claimer)
+
+
+async def test_operators_are_shown_where_they_count(
+    storage: Storage, clock: HandClock, stub: Stub
+) -> None:
+    """With OPERATOR_SLOTS the status tells how they are loaded; without, nothing of them."""
+    status = await stub.GetStatus(dialer_pb2.GetStatusRequest(), timeout=5)
+    assert not status.HasField("operators")
+    counted = rules(Line("1001", LineLimits(2, 10, 200)), operator_slots=3)
+    await add(storage, [static_contact(1)], clock)
+    await claimed(Claimer(storage, counted, clock))
+    shown = forms.status_of(await StatusReader(storage, counted, clock).read(), "").operators
+    assert (shown.slots, shown.busy, shown.undecided, shown.share_of_yes) == (3, 0, 1, 1.0)
 
 
 async def test_a_file_is_imported_over_the_wire(
@@ -212,9 +230,16 @@ async def test_what_the_contract_refuses_is_refused(stub: Stub) -> None:
     no_kind = dialer_pb2.PauseRequest(reason="x")
     no_kind.kind = 7  # type: ignore[assignment] # a kind of a later contract
     listed = dialer_pb2.AddDoNotCallRequest(numbers=["09120000001", "nobody"])
+    panel, manual = dialer_pb2.PAUSE_KIND_PANEL, dialer_pb2.PAUSE_KIND_MANUAL
     for call in (
         stub.Pause(dialer_pb2.PauseRequest(reason=" "), timeout=5),
         stub.Pause(no_kind, timeout=5),
+        stub.Pause(dialer_pb2.PauseRequest(reason="x", kind=panel), timeout=5),
+        stub.Resume(dialer_pb2.ResumeRequest(kind=panel), timeout=5),
+        stub.Resume(dialer_pb2.ResumeRequest(trial_calls=1), timeout=5),
+        stub.Resume(dialer_pb2.ResumeRequest(kind=manual, trial_calls=1), timeout=5),
+        stub.EmergencyStop(dialer_pb2.EmergencyStopRequest(reason=" "), timeout=5),
+        stub.ErasePerson(dialer_pb2.ErasePersonRequest(number="nobody"), timeout=5),
         stub.ListAttempts(dialer_pb2.ListAttemptsRequest(page_token="5:x"), timeout=5),
         stub.AddDoNotCall(listed, timeout=5),
     ):

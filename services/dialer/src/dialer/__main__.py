@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import NoReturn
 
+from dialer.command import run_command
 from dialer.engine import open_engine
 from dialer.settings import DialerSettings
 from servicekit.service import Runtime, run_service
@@ -20,7 +22,9 @@ async def serve(settings: DialerSettings, runtime: Runtime[DialerSettings]) -> N
 
 
 def main() -> NoReturn:
-    """Run the dialer; ends the process."""
+    """Run the dialer, or the command that follows its name; ends the process."""
+    if len(sys.argv) > 1:
+        sys.exit(run_command(sys.argv[1:]))
     run_service("dialer", DialerSettings, serve, metrics_port_field="dialer_metrics_port")
 
 

@@ -6,7 +6,7 @@ import csv
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from dialer.errors import UnreadableFile
 
@@ -49,6 +49,32 @@ class BadRow:
 
     row: int
     reason: str
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """What the columns of a file are called, where that is told; empty: found by usual names."""
+
+    number: str = ""
+    consent: str = ""
+
+    @classmethod
+    def parse(cls, parts: Sequence[str]) -> Self:
+        """Read `("number=Mobile Phone", "consent=Opt-in")`.
+
+        Raises:
+            ValueError: any other form, or a column named twice.
+        """
+        names: dict[str, str] = {}
+        for part in parts:
+            column, separator, name = (piece.strip() for piece in part.partition("="))
+            if column not in {"number", "consent"} or not separator or not name or column in names:
+                raise ValueError(f"{part!r} is not number=NAME or consent=NAME, each once")
+            names[column] = name
+        return cls(**names)
+
+
+USUAL_NAMES = ColumnNames()
 
 
 @dataclass(frozen=True)
@@ -116,15 +142,16 @@ class _Record:
         return line[1] + "\n"
 
 
-def read_rows(file: BinaryIO) -> Iterator[ContactRow | BadRow]:
+def read_rows(file: BinaryIO, names: ColumnNames = USUAL_NAMES) -> Iterator[ContactRow | BadRow]:
     """Read a file of contacts, in bounded memory.
 
     The first row may name the columns (`number`, `phone`, `mobile`, `شماره`, …, and `consent`,
     `رضایت`, …); without names the first cell that looks like a number tells its column, and the
-    next column is the consent. A bad row never takes its neighbours with it.
+    next column is the consent. A name that is told must be there: a number from another column
+    could be anybody's. A bad row never takes its neighbours with it.
 
     Raises:
-        UnreadableFile: not UTF-8, or no column with numbers.
+        UnreadableFile: not UTF-8, no column with numbers, or none of a name that is told.
     """
     lines = _Lines(file)
     columns: _Columns | None = None
@@ -135,7 +162,7 @@ def read_rows(file: BinaryIO) -> Iterator[ContactRow | BadRow]:
                 raise UnreadableFile(f"row {row} is not UTF-8 text with comma-separated columns")
             if not text.strip():
                 continue
-            columns, named = _columns_of(text)
+            columns, named = _columns_of(text, names)
             if named:
                 continue
         if isinstance(text, BadRow):
@@ -144,22 +171,35 @@ def read_rows(file: BinaryIO) -> Iterator[ContactRow | BadRow]:
             yield _contact_of((row, text), lines, columns)
 
 
-def _columns_of(first: str) -> tuple[_Columns, bool]:
+def _columns_of(first: str, told: ColumnNames) -> tuple[_Columns, bool]:
     """Find the columns by the first row, and say whether that row names them."""
     if "\0" in first:
         raise UnreadableFile("not UTF-8 text with comma-separated columns")
     delimiter = max(_DELIMITERS, key=first.count)
     cells = next(csv.reader([first], delimiter=delimiter))
-    names = [cell.strip().lower().translate(_SAME_LETTERS) for cell in cells]
-    number = next((at for at, name in enumerate(names) if name in _NUMBER_NAMES), None)
+    names = [_plain(cell) for cell in cells]
+    number = _find(names, told.number, _NUMBER_NAMES)
     if number is not None:
-        consent = next((at for at, name in enumerate(names) if name in _CONSENT_NAMES), None)
+        consent = _find(names, told.consent, _CONSENT_NAMES)
         return _Columns(delimiter, len(cells), number, consent), True
     number = next((at for at, cell in enumerate(cells) if _looks_like_number(cell)), None)
     if number is None:
         raise UnreadableFile("no column with numbers: name it number, phone or mobile")
     consent = number + 1 if number + 1 < len(cells) else None
     return _Columns(delimiter, len(cells), number, consent), False
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().translate(_SAME_LETTERS)
+
+
+def _find(names: Sequence[str], told: str, usual: frozenset[str]) -> int | None:
+    """Find the column of a told name, which must be there; without one by its usual names."""
+    wanted = {_plain(told)} if told else usual
+    found = next((at for at, name in enumerate(names) if name in wanted), None)
+    if found is None and told:
+        raise UnreadableFile(f"row 1 names no column {told!r}: correct the file or COLUMN_MAP")
+    return found
 
 
 def _looks_like_number(cell: str) -> bool:

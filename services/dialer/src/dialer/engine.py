@@ -13,6 +13,8 @@ import structlog
 from dialer import gateway, reporting, service
 from dialer.campaign import Campaign
 from dialer.claim import Claimer, Rules
+from dialer.do_not_call_import import ListImporter
+from dialer.erasing import Eraser
 from dialer.errors import StoreUnavailable
 from dialer.gateway import Gateway
 from dialer.importing import Importer, ImportRules
@@ -30,6 +32,7 @@ from dialer.service import DialerServicer, Parts
 from dialer.settings import DialerSettings
 from dialer.starting import take_contacts_file, take_static
 from dialer.status import StatusReader
+from dialer.stopping import Stopper
 from dialer.storage import Storage
 from dialer.waking import Backoff, Bells, Trouble
 from dialer.watching import Watcher
@@ -64,7 +67,11 @@ class Engine:
         self._storage = outside.storage
         self._bells = Bells()
         rules = Rules(
-            settings.lines, settings.pace, settings.window, settings.min_gap_per_person * 1000
+            settings.lines,
+            settings.pace,
+            settings.window,
+            settings.min_gap_per_person * 1000,
+            settings.operator_slots,
         )
         self._ledger = Ledger(
             self._storage,
@@ -77,9 +84,11 @@ class Engine:
         self._watcher = Watcher(outside.gateway, self._ledger, bells=self._bells, clock=clock)
         self._reconciler = Reconciler(outside.gateway, self._ledger, bells=self._bells, clock=clock)
         self._sender = ReportSender(self._storage, outside.reporter, bells=self._bells, clock=clock)
+        self._stopper = Stopper(outside.gateway, self._storage, clock)
+        self._imports = settings.data_dir / "imports"
         self._importer = Importer(
             self._storage,
-            ImportRules(settings.plan, settings.require_consent, settings.data_dir / "imports"),
+            ImportRules(settings.plan, settings.require_consent, self._imports, settings.columns),
             bells=self._bells,
             clock=clock,
         )
@@ -88,11 +97,15 @@ class Engine:
 
     def service(self) -> GrpcService:
         """Give the gRPC service to serve."""
+        plan = self._settings.plan
         parts = Parts(
             storage=self._storage,
             status=self._status,
             importer=self._importer,
-            plan=self._settings.plan,
+            list_importer=ListImporter(self._storage, plan, self._imports, self._clock),
+            eraser=Eraser(self._storage, plan),
+            stopper=self._stopper,
+            plan=plan,
             waiting_for=self._waiting_for,
             bells=self._bells,
             clock=self._clock,
@@ -113,6 +126,7 @@ class Engine:
                 group.create_task(self._reconciler.run()),
                 group.create_task(self._sender.run()),
                 group.create_task(self._status.run()),
+                group.create_task(self._stopper.run()),
                 group.create_task(self._bring_contacts()),
             ]
             if self._feed is not None:

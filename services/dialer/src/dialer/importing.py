@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,14 +15,15 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts import NewContact, add_contacts
-from dialer.csv_rows import BadRow, ContactRow, read_rows
+from dialer.csv_rows import USUAL_NAMES, BadRow, ColumnNames, ContactRow, read_rows
 from dialer.errors import InvalidNumber, NoConsent, UnreadableFile
 from dialer.metrics import CONTACTS_ADDED, CONTACTS_REJECTED
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
-from dialer.rejects import Rejects
+from dialer.rejects import Rejects, rejects_in
 from dialer.storage import Storage, insert_new
 from dialer.tables import Source, batches, do_not_call
+from dialer.uploads import upload
 from dialer.waking import Bells
 from servicekit.clock import Clock
 
@@ -58,11 +58,13 @@ class ImportRules:
     Attributes:
         require_consent: whether a row needs a consent basis.
         directory: where lists of rejected rows are written.
+        columns: what the columns are called.
     """
 
     plan: NumberPlan
     require_consent: bool
     directory: Path
+    columns: ColumnNames = USUAL_NAMES
 
 
 class Importer:
@@ -81,11 +83,7 @@ class Importer:
             UnreadableFile: not UTF-8 CSV, or no column with numbers.
             StoreUnavailable: the database is away; rows taken so far are kept.
         """
-        with tempfile.TemporaryDirectory(prefix="contacts-") as directory:
-            path = Path(directory) / "upload.csv"
-            with closing(await asyncio.to_thread(path.open, "wb")) as file:
-                async for chunk in chunks:
-                    await asyncio.to_thread(file.write, chunk)
+        async with upload(chunks) as path:
             return await self.take_file(path)
 
     async def take_file(self, path: Path) -> ImportReport:
@@ -93,7 +91,8 @@ class Importer:
         try:
             file_id = await asyncio.to_thread(self._identify, path)
             with closing(await asyncio.to_thread(path.open, "rb")) as file:
-                report = await self._take_rows(read_rows(file), self._list_of(path))
+                rows = read_rows(file, self._rules.columns)
+                report = await self._take_rows(rows, self._list_of(path))
         except OSError as error:
             raise UnreadableFile(
                 f"{error.filename or path} cannot be used ({error.strerror})"
@@ -126,12 +125,12 @@ class Importer:
     def _identify(self, path: Path) -> str:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
-        digest.update(repr((self._rules.plan, self._rules.require_consent)).encode())
+        rules = (self._rules.plan, self._rules.require_consent, self._rules.columns)
+        digest.update(repr(rules).encode())
         return f"file:{digest.hexdigest()}"
 
     def _list_of(self, path: Path) -> Rejects:
-        stamp = self._clock.now().strftime("%Y%m%dT%H%M%S.%f")
-        return Rejects(self._rules.directory / f"{path.stem}-{stamp}-rejected.csv")
+        return rejects_in(self._rules.directory, path.stem, self._clock)
 
     async def _take_rows(self, rows: Rows, rejects: Rejects) -> ImportReport:
         accepted = 0

@@ -11,12 +11,13 @@ from dialer.attempts import UNKNOWN_OUTCOME, Ending, OpenAttempt, stage_of
 from dialer.do_not_call import SPOKEN, add_numbers
 from dialer.errors import InvalidNumber
 from dialer.locks import lock_claims
+from dialer.marks import recall, remember
 from dialer.metrics import ATTEMPTS, UNKNOWN_OUTCOMES
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.retries import RetryPolicy
 from dialer.storage import Storage, insert_new
-from dialer.tables import AttemptState, Stage, marks, other_calls
+from dialer.tables import AttemptState, Stage, other_calls
 from dialer.waking import Bells
 from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition
 from servicekit.clock import Clock
@@ -115,18 +116,13 @@ class Ledger:
 
     async def seen_until_ms(self) -> int | None:
         """Until when every call's end has been taken in; None when that is not known."""
-        statement = select(marks.c.at_ms).where(marks.c.name == _SEEN)
         async with self._storage.transaction() as connection:
-            at_ms: int | None = await connection.scalar(statement)
-        return at_ms
+            return await recall(connection, _SEEN)
 
     async def mark_seen(self, at_ms: int) -> None:
         """Remember until when every call's end has been taken in."""
         async with self._storage.transaction() as connection:
-            row = {"name": _SEEN, "at_ms": at_ms}
-            if not await insert_new(connection, marks, marks.c.name, [row]):
-                later = update(marks).where(marks.c.name == _SEEN, marks.c.at_ms < at_ms)
-                await connection.execute(later.values(at_ms=at_ms))
+            await remember(connection, _SEEN, at_ms)
 
     async def _end(self, connection: AsyncConnection, attempt_id: str, ending: Ending) -> bool:
         return await attempts.end(

@@ -13,6 +13,8 @@ from dialer.attempts import Ending, unplaced_report
 from dialer.contacts import Contact, NewContact, add_contacts
 from dialer.errors import InvalidNumber, PanelUnavailable, StoreUnavailable
 from dialer.identities import panel_attempt_id
+from dialer.locks import lock_claims
+from dialer.marks import recall, remember
 from dialer.metrics import CONTACTS_ADDED, CONTACTS_REJECTED, PANEL_ANSWERS
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
@@ -28,6 +30,9 @@ from servicekit.clock import Clock
 log = structlog.get_logger(__name__)
 
 LOCK_MS = 60 * 60 * 1000
+# What the panel says after it was switched off, by a person or by the report of an open breaker.
+_SWITCHED_OFF = "disabled"
+_SAID_SO = "panel said it is switched off"
 _BASIS = "panel"
 _INVALID_NUMBER = "invalid_number"
 _MAX_NUMBER_LENGTH = 40
@@ -52,7 +57,9 @@ class PanelFeed:
     """Asks the panel for a batch when `hungry` is rung, and stores it before it is dialled.
 
     A panel that says no holds the switch until it says yes; one that does not answer, or makes no
-    sense, is asked again later.
+    sense, is asked again later. An open breaker makes the panel switch itself off; where it says
+    so, and later says yes, a person has switched it on again, and the breaker's pause is lifted
+    with the panel's. For that it is asked on while the breaker holds, for one number at a time.
     """
 
     def __init__(
@@ -89,28 +96,32 @@ class PanelFeed:
 
     async def _feed(self) -> float:
         """Ask once if there is need; give the seconds until the panel may be asked again."""
-        if not await self._is_needed():
+        size = await self._wanted()
+        if not size:
             return 0.0
         asked_at_ms = now_ms(self._clock)  # the lock may begin while the answer is on its way
-        answer = await self._panel.next_batch(
-            self._asking.batch_size, active_lines=self._asking.active_lines
-        )
+        answer = await self._panel.next_batch(size, active_lines=self._asking.active_lines)
         if isinstance(answer, Blocked):
-            return await self._block(answer)
-        accepted = await self._store(answer, asked_at_ms)
+            return await self._block(answer, asked_at_ms)
+        accepted, is_held = await self._store(answer, asked_at_ms)
         self._trouble.over()
+        self.waiting_for = "" if accepted else "panel: no numbers"
         if accepted:
-            self.waiting_for = ""
             self._bells.dial.ring()
+        if is_held:
+            return self._asking.default_retry_s
+        if accepted:
             return 0.0
-        self.waiting_for = "panel: no numbers"
         return answer.retry_after_s or self._asking.default_retry_s
 
-    async def _is_needed(self) -> bool:
-        """Say whether to ask: nobody of the panel's is due, or only the panel holds us back."""
+    async def _wanted(self) -> int:
+        """Say how many numbers to ask for; none while some are due, or a person holds us back."""
         async with self._storage.transaction() as connection:
-            if any(pause.kind is PauseKind.PANEL for pause in await in_force(connection)):
-                return True
+            held = {pause.kind for pause in await in_force(connection)}
+            if PauseKind.MANUAL in held:
+                return 0
+            if PauseKind.BREAKER in held:
+                return 1  # only to learn whether it was switched on again
             statement = (
                 select(contacts.c.id)
                 .where(
@@ -120,20 +131,26 @@ class PanelFeed:
                 )
                 .limit(1)
             )
-            return (await connection.execute(statement)).first() is None
+            if PauseKind.PANEL in held or (await connection.execute(statement)).first() is None:
+                return self._asking.batch_size
+            return 0
 
-    async def _block(self, blocked: Blocked) -> float:
+    async def _block(self, blocked: Blocked, asked_at_ms: int) -> float:
         PANEL_ANSWERS.labels("blocked").inc()
         retry_s = blocked.retry_after_s or self._asking.default_retry_s
         self._trouble.on(blocked.reason, retry_s=retry_s)
         self.waiting_for = f"panel: {blocked.reason}"
-        pause = Pause(PauseKind.PANEL, blocked.reason, "panel", now_ms(self._clock))
+        pause = Pause(PauseKind.PANEL, blocked.reason, "panel", asked_at_ms)
         async with self._storage.transaction() as connection:
+            await lock_claims(connection)
             await hold(connection, pause)
-        return retry_s
+            if blocked.reason == _SWITCHED_OFF:
+                await remember(connection, _SAID_SO, asked_at_ms)
+            is_held = await _breaker(connection) is not None
+        return self._asking.default_retry_s if is_held else retry_s
 
-    async def _store(self, batch: Batch, asked_at_ms: int) -> int:
-        """Store a batch whole; give how many numbers can be dialled."""
+    async def _store(self, batch: Batch, asked_at_ms: int) -> tuple[int, bool]:
+        """Store a batch whole; give how many numbers can be dialled, and if the breaker holds."""
         usable: list[NewContact] = []
         invalid: list[PanelNumber] = []
         for number in batch.numbers:
@@ -142,7 +159,7 @@ class PanelFeed:
             except InvalidNumber:
                 invalid.append(number)
         async with self._storage.transaction() as connection:
-            await lift(connection, [PauseKind.PANEL])
+            is_held = await self._let_go(connection)
             added = await add_contacts(connection, usable, asked_at_ms)
             for number in invalid:
                 await self._report_invalid(connection, number, batch.id, asked_at_ms)
@@ -155,7 +172,24 @@ class PanelFeed:
                 }
                 await insert_new(connection, batches, batches.c.id, [row])
         self._count(len(added), len(invalid), batch)
-        return len(added)
+        return len(added), is_held
+
+    async def _let_go(self, connection: AsyncConnection) -> bool:
+        """Lift what the panel's yes lifts; say whether the breaker still holds."""
+        await lock_claims(connection)
+        await lift(connection, [PauseKind.PANEL])
+        breaker = await _breaker(connection)
+        if breaker is None:
+            return False
+        switched_off_ms = await recall(connection, _SAID_SO)
+        if switched_off_ms is None or switched_off_ms < breaker.since_ms:
+            return True
+        await lift(connection, [PauseKind.BREAKER])
+        log.warning(
+            "the panel was switched on again: the breaker's pause is lifted", breaker=breaker.reason
+        )
+        self._bells.dial.ring()
+        return False
 
     def _contact_of(self, number: PanelNumber, batch_id: str, asked_at_ms: int) -> NewContact:
         return NewContact(
@@ -188,3 +222,9 @@ class PanelFeed:
             self._bells.report.ring()
         if batch.numbers or batch.unusable:
             log.info("batch stored", new=added, invalid=invalid, without_id=batch.unusable)
+
+
+async def _breaker(connection: AsyncConnection) -> Pause | None:
+    """Give the breaker's pause; None when it does not hold."""
+    held = {pause.kind: pause for pause in await in_force(connection)}
+    return held.get(PauseKind.BREAKER)

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 _NO_ATTEMPT = "00000000-0000-0000-0000-000000000000"  # asks for no call, only for readiness
 _BELIEVED_S = 2.0
-# A call that may leave until 0.9 s after its claim by one clock must not leave much later by theirs.
+# A call that may leave until 0.9 s after its claim by our clock must not leave much later.
 _CLOCKS_APART_MS = 300
 
 

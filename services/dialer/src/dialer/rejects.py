@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dialer.csv_rows import BadRow
+from servicekit.clock import Clock
 
 _SHOWN = 1000
 
@@ -41,3 +42,9 @@ class Rejects:
             writer.writerows((row.row, row.reason) for row in rows)
         self.shown.extend(rows[: max(0, _SHOWN - len(self.shown))])
         self.count += len(rows)
+
+
+def rejects_in(directory: Path, name: str, clock: Clock) -> Rejects:
+    """Make the list of a file that is taken now; its own name tells which file and when."""
+    stamp = clock.now().strftime("%Y%m%dT%H%M%S.%f")
+    return Rejects(directory / f"{name}-{stamp}-rejected.csv")

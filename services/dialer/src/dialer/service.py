@@ -10,17 +10,21 @@ from dataclasses import dataclass
 import grpc
 from grpc import aio
 
-from dialer.attempt_log import AttemptRecord, PageStart, list_page
+from dialer.attempt_log import PageStart, list_page
 from dialer.do_not_call import add_numbers, entries, remove_numbers
+from dialer.do_not_call_import import ListChunk, ListImporter
+from dialer.erasing import CallUnderWay, Eraser
 from dialer.errors import InvalidNumber, StoreUnavailable, UnreadableFile
+from dialer.forms import attempt_of, pauses_of, rejected_of, status_of
 from dialer.importing import Importer
+from dialer.locks import lock_claims
 from dialer.moments import now_ms, timestamp_of
 from dialer.numbers import NumberPlan
-from dialer.pauses import Pause, PauseKind, hold, in_force, lift
-from dialer.status import LineUse, StatusReader
-from dialer.storage import Storage, lock_claims
+from dialer.pauses import Pause, PauseKind, grant_trials, hold, in_force, lift
+from dialer.status import StatusReader
+from dialer.stopping import Extent, Stopper, stop_pause
+from dialer.storage import Storage
 from dialer.waking import Bells
-from salehi.calls.v1.calls_pb2 import Result
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from servicekit.clock import Clock
 
@@ -30,17 +34,14 @@ _MAX_BY = 200
 _MAX_NUMBERS = 10_000
 _DEFAULT_PAGE = 100
 _LARGEST_PAGE = 1000
+_MOST_TRIALS = 1000
+_NO_SUCH_KIND = "give a kind that people can set and lift: MANUAL or BREAKER"
 _TOKEN = re.compile(r"([0-9]{1,16}):([0-9a-f-]{36})", re.ASCII)
 
+# The panel's hold is not among them: the panel alone makes and lifts it.
 _KINDS = {
-    dialer_pb2.PAUSE_KIND_UNSPECIFIED: PauseKind.MANUAL,
     dialer_pb2.PAUSE_KIND_MANUAL: PauseKind.MANUAL,
     dialer_pb2.PAUSE_KIND_BREAKER: PauseKind.BREAKER,
-}
-# The panel's own hold has no kind in the contract: it is lifted by the panel alone.
-_SHOWN_KINDS = {
-    PauseKind.MANUAL: dialer_pb2.PAUSE_KIND_MANUAL,
-    PauseKind.BREAKER: dialer_pb2.PAUSE_KIND_BREAKER,
 }
 
 Context = aio.ServicerContext[object, object]
@@ -57,6 +58,9 @@ class Parts:
     storage: Storage
     status: StatusReader
     importer: Importer
+    list_importer: ListImporter
+    eraser: Eraser
+    stopper: Stopper
     plan: NumberPlan
     waiting_for: Callable[[], str]
     bells: Bells
@@ -76,47 +80,54 @@ class DialerServicer(dialer_pb2_grpc.DialerServiceServicer):
         """Tell how the campaign stands."""
         async with _named_errors(context):
             status = await self._parts.status.read()
-        held_by_us = any(pause.kind in _SHOWN_KINDS for pause in status.pauses)
-        return dialer_pb2.GetStatusResponse(
-            paused=bool(status.pauses),
-            pauses=_shown(status.pauses),
-            waiting_for="" if held_by_us else self._parts.waiting_for(),
-            lines=[_line(use) for use in status.lines],
-            contacts_waiting=status.contacts_waiting,
-            attempts_open=status.attempts_open,
-            attempts_done=status.attempts_done,
-        )
+        return status_of(status, self._parts.waiting_for())
 
     async def Pause(  # noqa: N802 - the contract's name
         self, request: dialer_pb2.PauseRequest, context: Context
     ) -> dialer_pb2.PauseResponse:
         """Hold dialing back."""
-        reason = request.reason.strip()[:_MAX_REASON]
-        kind = _KINDS.get(request.kind)
-        if not reason or kind is None:
-            await context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT, "give a reason, and a kind that exists"
-            )
-        pause = Pause(kind, reason, request.by.strip()[:_MAX_BY], now_ms(self._parts.clock))
-        async with _named_errors(context), self._storage.transaction() as connection:
-            await lock_claims(connection)
-            await hold(connection, pause)
+        kind = _KINDS.get(request.kind or dialer_pb2.PAUSE_KIND_MANUAL)
+        if kind is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_SUCH_KIND)
+        reason, by = await _why(request, context)
+        pause = Pause(kind, reason, by, now_ms(self._parts.clock))
+        await _hold(self._storage, pause, context)
         return dialer_pb2.PauseResponse()
 
     async def Resume(  # noqa: N802 - the contract's name
         self, request: dialer_pb2.ResumeRequest, context: Context
     ) -> dialer_pb2.ResumeResponse:
-        """Lift one kind of pause, or all that people and the breaker made."""
-        kind = _KINDS.get(request.kind)
-        if kind is None:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "give a kind that exists")
+        """Lift one kind of pause, or all that people and the breaker made; or allow trial calls."""
         unspecified = request.kind == dialer_pb2.PAUSE_KIND_UNSPECIFIED
-        kinds = list(_SHOWN_KINDS) if unspecified else [kind]
+        if not unspecified and request.kind not in _KINDS:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_SUCH_KIND)
+        trials = min(request.trial_calls, _MOST_TRIALS)
+        if trials and request.kind != dialer_pb2.PAUSE_KIND_BREAKER:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "trial calls are for the breaker's pause alone"
+            )
+        kinds = list(_KINDS.values()) if unspecified else [_KINDS[request.kind]]
         async with _named_errors(context), self._storage.transaction() as connection:
-            await lift(connection, kinds)
+            if trials:
+                await grant_trials(connection, PauseKind.BREAKER, trials)
+            else:
+                await lift(connection, kinds)
             remaining = await in_force(connection)
         self._parts.bells.dial.ring()
-        return dialer_pb2.ResumeResponse(remaining=_shown(remaining))
+        return dialer_pb2.ResumeResponse(remaining=pauses_of(remaining))
+
+    async def EmergencyStop(  # noqa: N802 - the contract's name
+        self, request: dialer_pb2.EmergencyStopRequest, context: Context
+    ) -> dialer_pb2.EmergencyStopResponse:
+        """Hold dialing back, and end the calls under way."""
+        reason, by = await _why(request, context)
+        extent = Extent.ALL if request.end_answered else Extent.UNANSWERED
+        pause = stop_pause(extent, reason, by, now_ms(self._parts.clock))
+        await _hold(self._storage, pause, context)
+        ended = await self._parts.stopper.stop(extent)
+        return dialer_pb2.EmergencyStopResponse(
+            calls_ended=ended.calls, gateway_reached=ended.reached
+        )
 
     async def ImportContacts(  # noqa: N802 - the contract's name
         self,
@@ -128,11 +139,10 @@ class DialerServicer(dialer_pb2_grpc.DialerServiceServicer):
             report = await self._parts.importer.take_stream(
                 request.csv async for request in request_iterator
             )
-        rejected = [
-            dialer_pb2.RejectedRow(row=bad.row, reason=bad.reason) for bad in report.rejected
-        ]
         return dialer_pb2.ImportContactsResponse(
-            accepted=report.accepted, rejected=rejected, rejected_count=report.rejected_count
+            accepted=report.accepted,
+            rejected=rejected_of(report.rejected),
+            rejected_count=report.rejected_count,
         )
 
     async def ListAttempts(  # noqa: N802 - the contract's name
@@ -148,7 +158,7 @@ class DialerServicer(dialer_pb2_grpc.DialerServiceServicer):
             page = await list_page(connection, size, after, open_only=request.open_only)
         last = page[-1] if len(page) == size else None
         return dialer_pb2.ListAttemptsResponse(
-            attempts=[_attempt(record) for record in page],
+            attempts=[attempt_of(record) for record in page],
             next_page_token=f"{last.claimed_at_ms}:{last.attempt_id}" if last else "",
         )
 
@@ -182,6 +192,38 @@ class DialerServicer(dialer_pb2_grpc.DialerServiceServicer):
                     number=entry.number, reason=entry.reason, since=timestamp_of(entry.since_ms)
                 )
 
+    async def ImportDoNotCall(  # noqa: N802 - the contract's name
+        self,
+        request_iterator: AsyncIterator[dialer_pb2.ImportDoNotCallRequest],
+        context: Context,
+    ) -> dialer_pb2.ImportDoNotCallResponse:
+        """Put the numbers of a CSV file sent in chunks on the do-not-call list."""
+        async with _named_errors(context):
+            report = await self._parts.list_importer.take_stream(
+                ListChunk(request.csv, request.reason) async for request in request_iterator
+            )
+        return dialer_pb2.ImportDoNotCallResponse(
+            added=report.added,
+            known=report.known,
+            rejected=rejected_of(report.rejected),
+            rejected_count=report.rejected_count,
+        )
+
+    async def ErasePerson(  # noqa: N802 - the contract's name
+        self, request: dialer_pb2.ErasePersonRequest, context: Context
+    ) -> dialer_pb2.ErasePersonResponse:
+        """Erase what is kept about one person."""
+        [number] = await self._numbers([request.number], context)
+        async with _named_errors(context):
+            erased = await self._parts.eraser.erase(
+                number, forget_do_not_call=request.forget_do_not_call
+            )
+        return dialer_pb2.ErasePersonResponse(
+            contacts=erased.contacts,
+            attempts=erased.attempts,
+            on_do_not_call=erased.on_do_not_call,
+        )
+
     async def _numbers(self, texts: Sequence[str], context: Context) -> list[str]:
         """Read numbers; one that is none refuses them all."""
         if len(texts) > _MAX_NUMBERS:
@@ -195,6 +237,23 @@ class DialerServicer(dialer_pb2_grpc.DialerServiceServicer):
         return list(numbers)
 
 
+async def _hold(storage: Storage, pause: Pause, context: Context) -> None:
+    """Store a pause, so that no claim is made after it."""
+    async with _named_errors(context), storage.transaction() as connection:
+        await lock_claims(connection)
+        await hold(connection, pause)
+
+
+async def _why(
+    request: dialer_pb2.PauseRequest | dialer_pb2.EmergencyStopRequest, context: Context
+) -> tuple[str, str]:
+    """Read for what reason and by whom something is asked."""
+    reason = request.reason.strip()[:_MAX_REASON]
+    if not reason:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "give a reason")
+    return reason, request.by.strip()[:_MAX_BY]
+
+
 @asynccontextmanager
 async def _named_errors(context: Context) -> AsyncIterator[None]:
     """Answer with the status the contract names."""
@@ -204,41 +263,8 @@ async def _named_errors(context: Context) -> AsyncIterator[None]:
         await context.abort(grpc.StatusCode.UNAVAILABLE, "the database is away")
     except UnreadableFile as error:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-
-
-def _shown(pauses: Sequence[Pause]) -> list[dialer_pb2.PauseReason]:
-    return [
-        dialer_pb2.PauseReason(
-            kind=_SHOWN_KINDS[pause.kind],
-            reason=pause.reason,
-            by=pause.by,
-            since=timestamp_of(pause.since_ms),
+    except CallUnderWay:
+        await context.abort(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "a call to this person is under way: repeat when it has ended",
         )
-        for pause in pauses
-        if pause.kind in _SHOWN_KINDS
-    ]
-
-
-def _line(use: LineUse) -> dialer_pb2.LineStatus:
-    limits = use.line.limits
-    return dialer_pb2.LineStatus(
-        line=use.line.number,
-        active=use.active,
-        max_concurrent=limits.max_concurrent,
-        last_minute=use.last_minute,
-        max_per_minute=limits.max_per_minute,
-        today=use.today,
-        max_per_day=limits.max_per_day,
-    )
-
-
-def _attempt(record: AttemptRecord) -> dialer_pb2.Attempt:
-    return dialer_pb2.Attempt(
-        attempt_id=record.attempt_id,
-        line=record.line,
-        contact=record.contact.message(),
-        claimed_at=timestamp_of(record.claimed_at_ms),
-        ended_at=None if record.ended_at_ms is None else timestamp_of(record.ended_at_ms),
-        result=Result.ValueType(record.result),
-        reason=record.reason,
-    )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from dialer.csv_rows import ColumnNames
 from dialer.limits import Line, LineLimits, Pace
 from dialer.numbers import DialTemplate, NumberPlan, is_dialable, number_kinds
 from dialer.retries import RetryPolicy
@@ -72,6 +73,13 @@ class DialerSettings(ServiceSettings):
     max_total_calls: int | None = Field(
         None, ge=1, le=10_000, description="calls at once on all lines, 1 to 10000; empty: no cap"
     )
+    operator_slots: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="operators who can take over at once: no more calls are dialled than are "
+        "expected to need so many, 0 to 10000; empty: dial without regard to operators",
+    )
     originate_spacing: float = Field(
         1.0, ge=0, le=60, description="least seconds between two calls on one line, 0 to 60"
     )
@@ -82,6 +90,11 @@ class DialerSettings(ServiceSettings):
     contacts_file: Path | None = Field(
         None, description="CSV file of contacts that is read at start; empty: none"
     )
+    column_map: CsvTuple = Field(
+        (),
+        description="what contact files call their columns, where usual names do not find them: "
+        "number=NAME and consent=NAME, separated by commas: number=Mobile Phone,consent=Opt-in",
+    )
     require_consent: bool = Field(
         default=True, description="true refuses contacts without a consent basis (files)"
     )
@@ -91,7 +104,7 @@ class DialerSettings(ServiceSettings):
         "commas, of busy, no_answer, rejected, unreachable, congestion; none: no retries",
     )
     min_gap_per_person: int = Field(
-        0,
+        900,
         ge=0,
         le=31_536_000,
         description="least seconds between calls to one person for different contacts; retries "
@@ -161,6 +174,12 @@ class DialerSettings(ServiceSettings):
             match = _OVERRIDE.fullmatch(part)
             if match is None or "0" in {found.lstrip("0") or "0" for found in match.groups()[1:]}:
                 raise ValueError(f"{part!r} is not LINE:CONCURRENT/PER_MINUTE/PER_DAY")
+        return value
+
+    @field_validator("column_map")
+    @classmethod
+    def _are_columns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ColumnNames.parse(value)
         return value
 
     @field_validator("retry_policy")
@@ -242,6 +261,11 @@ class DialerSettings(ServiceSettings):
     def plan(self) -> NumberPlan:
         """Which numbers are called."""
         return NumberPlan(self.number_region, number_kinds(self.number_types))
+
+    @property
+    def columns(self) -> ColumnNames:
+        """What contact files call their columns."""
+        return ColumnNames.parse(self.column_map)
 
     @property
     def window(self) -> CallWindow:

@@ -15,6 +15,7 @@ from dialer.limits import Line, LineLoad
 from dialer.loads import read_loads
 from dialer.metrics import ATTEMPTS_OPEN, CONTACTS_WAITING, LINE_ALLOWED, LINE_USED, PAUSED
 from dialer.moments import unix_ms
+from dialer.operators import OperatorLoad, read_operator_load
 from dialer.pauses import Pause, PauseKind, in_force
 from dialer.storage import Storage
 from dialer.waking import Trouble
@@ -37,13 +38,18 @@ class LineUse:
 
 @dataclass(frozen=True)
 class Status:
-    """How the campaign stands."""
+    """How the campaign stands.
+
+    Attributes:
+        operators: None when it is dialled without regard to operators.
+    """
 
     pauses: tuple[Pause, ...]
     lines: tuple[LineUse, ...]
     contacts_waiting: int
     attempts_open: int
     attempts_done: int
+    operators: OperatorLoad | None
 
 
 class StatusReader:
@@ -68,8 +74,11 @@ class StatusReader:
             pauses = await in_force(connection)
             waiting = await count_waiting(connection)
             under_way, done = await count(connection)
+            operators = None
+            if (slots := self._rules.operator_slots) is not None:
+                operators = await read_operator_load(connection, slots)
         lines = tuple(_use(line, loads[line.number], now_ms) for line in self._rules.lines)
-        return Status(tuple(pauses), lines, waiting, under_way, done)
+        return Status(tuple(pauses), lines, waiting, under_way, done, operators)
 
     async def run(self) -> None:
         """Refresh the gauges until cancelled."""

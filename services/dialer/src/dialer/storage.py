@@ -57,5 +57,6 @@ async def insert_new(
     if not rows:
         return set()
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(table).values(list(rows)).on_conflict_do_nothing().returning(key)
-    return set((await connection.execute(statement)).scalars())
+    # Rows given apart keep the statement cacheable: built with values() it is compiled each time.
+    statement = make(table).on_conflict_do_nothing().returning(key)
+    return set((await connection.execute(statement, list(rows))).scalars())

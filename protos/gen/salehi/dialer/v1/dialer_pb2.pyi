@@ -167,7 +167,7 @@ class GetStatusResponse(_message.Message):
     ATTEMPTS_DONE_FIELD_NUMBER: _builtins.int
     OPERATORS_FIELD_NUMBER: _builtins.int
     paused: _builtins.bool
-    """True when something holds dialing back: pauses, or the reason below."""
+    """True while a pause is in force."""
     waiting_for: _builtins.str
     """Why nothing is dialled right now though not paused (outside the window, gateway not ready, panel
     blocked, no contacts); empty when dialing.
