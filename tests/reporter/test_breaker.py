@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reporter.breaker import BreakerRule, BreakerState, read_breaker
-from reporter.dialer_client import IDEMPOTENT, SERVICE, GrpcDialer
-from reporter.keeper import BreakerKeeper
+from reporter.breaker import BreakerRule, BreakerState, TrialPlan, read_breaker
+from reporter.dialer_client import GrpcDialer
+from reporter.keeper import BreakerKeeper, KeeperPlan
 from reporter.pacing import Pacing
 from reporter_support.dialer import FakeDialer
 from reporter_support.house import THRESHOLD, House
 from reporter_support.reports import failure, report_of
 from salehi.calls.v1 import calls_pb2
-from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
-from servicekit.channel import Peer
-from servicekit.server import GrpcServer, GrpcService
+from salehi.dialer.v1 import dialer_pb2
 from support.timing import eventually, running
 
 QUICK = Pacing(first_s=0.01, longest_s=0.02)
+NO_TRIALS = TrialPlan()
+TRIALS = TrialPlan(first_s=60)
 
 
-@pytest.fixture
-def fake_dialer() -> FakeDialer:
-    """A dialer without pauses."""
-    return FakeDialer()  # type: ignore[abstract] # the other methods answer UNIMPLEMENTED
-
-
-@pytest.fixture
-async def dialer(fake_dialer: FakeDialer) -> AsyncIterator[GrpcDialer]:
-    """The reporter's client, connected to the fake over real gRPC."""
-    add = dialer_pb2_grpc.add_DialerServiceServicer_to_server
-    server = GrpcServer([GrpcService(SERVICE, add, fake_dialer)])
-    port = await server.start("127.0.0.1", 0, "DIALER_PORT")
-    async with Peer(f"127.0.0.1:{port}", SERVICE, idempotent=IDEMPOTENT) as peer:
-        yield GrpcDialer(peer)
-    await server.drain(0)
-
-
-def _keeper(house: House, dialer: GrpcDialer) -> BreakerKeeper:
-    return BreakerKeeper(
-        house.storage, house.clock, dialer, house.plan, lambda: None, pacing=QUICK, poll_s=0.01
-    )
+def _keeper(house: House, dialer: GrpcDialer, trials: TrialPlan = NO_TRIALS) -> BreakerKeeper:
+    plan = KeeperPlan("one", trials, pacing=QUICK, poll_s=0.01)
+    return BreakerKeeper(house.storage, house.clock, dialer, house.plan, lambda: None, plan)
 
 
 async def _open(house: House) -> None:
@@ -69,8 +48,8 @@ def test_opens_at_the_first_full_row(technical: list[bool], threshold: int) -> N
     """It opens exactly at the first run of `threshold` technical failures, and only once."""
     state, opened_at = BreakerState(), None
     for index, is_technical in enumerate(technical):
-        outcome = calls_pb2.Outcome(result=calls_pb2.RESULT_FAILED, technical=is_technical)
-        state = BreakerRule(threshold).after(state, outcome, now_ms=1)
+        report = report_of(calls_pb2.RESULT_FAILED, technical=is_technical)
+        state = BreakerRule(threshold).after(state, report, now_ms=1)
         if state.is_open and opened_at is None:
             opened_at = index
     runs = [

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import TypeAlias
 
 import grpc
 import pytest
 from grpc import aio
-from sqlalchemy import text
 
 from reporter.ledger import Recorded
 from reporter.metrics import OUTBOX_DEAD, OUTBOX_PENDING, Gauger
 from reporter.service import SERVICE, ReporterServicer
+from reporter.tables import DeliveryStatus
+from reporter_support.away import database_away
 from reporter_support.house import House
 from reporter_support.reports import report_of
 from salehi.calls.v1 import calls_pb2
@@ -33,7 +34,7 @@ def recorded() -> list[Recorded]:
 @pytest.fixture
 async def stub(house: House, recorded: list[Recorded]) -> AsyncIterator[Stub]:
     """A client of a served reporter."""
-    servicer = ReporterServicer(house.ledger, house.outbox, recorded.append)
+    servicer = ReporterServicer(house.ledger.record, house.kept, recorded.append)
     add = reporter_pb2_grpc.add_ReporterServiceServicer_to_server
     server = GrpcServer([GrpcService(SERVICE, add, servicer)])
     port = await server.start("127.0.0.1", 0, "REPORTER_PORT")
@@ -99,14 +100,11 @@ async def test_senseless_pages(stub: Stub, request_: reporter_pb2.ListResultsReq
 
 async def test_database_away(stub: Stub, house: House) -> None:
     """Without its database the reporter answers UNAVAILABLE, and takes the repeat afterwards."""
-    async with house.engine.begin() as connection:
-        await connection.execute(text("ALTER TABLE reporter_results RENAME TO away"))
     report = report_of()
-    with pytest.raises(aio.AioRpcError) as refusal:
-        await stub.ReportResult(report, timeout=DEADLINE_S)
+    async with database_away(house.engine):
+        with pytest.raises(aio.AioRpcError) as refusal:
+            await stub.ReportResult(report, timeout=DEADLINE_S)
     assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
-    async with house.engine.begin() as connection:
-        await connection.execute(text("ALTER TABLE away RENAME TO reporter_results"))
     assert not (await stub.ReportResult(report, timeout=DEADLINE_S)).already_known
 
 
@@ -132,8 +130,7 @@ async def test_dead_letters_by_rpc(stub: Stub, house: House) -> None:
     """Dead letters are listed with their reason, counted, and put back into the queue."""
     report = report_of()
     await stub.ReportResult(report, timeout=DEADLINE_S)
-    (delivery,) = await house.outbox.waiting(1, due_only=True)
-    await house.outbox.bury(delivery, "HTTP 404")
+    await house.settle(DeliveryStatus.DEAD, "HTTP 404")
     await Gauger(house.storage, house.outbox).measure()
     assert (OUTBOX_DEAD._value.get(), OUTBOX_PENDING._value.get()) == (1, 0)  # noqa: SLF001
     request = reporter_pb2.ListDeadLettersRequest()
@@ -141,4 +138,76 @@ async def test_dead_letters_by_rpc(stub: Stub, house: House) -> None:
     assert (letter.attempt_id, letter.reason, letter.tries) == (report.attempt_id, "HTTP 404", 1)
     retry = reporter_pb2.RetryDeadLettersRequest(attempt_ids=[report.attempt_id])
     assert (await stub.RetryDeadLetters(retry, timeout=DEADLINE_S)).retried == 1
-    assert len(await house.outbox.waiting(1, due_only=True)) == 1
+    assert (await house.lease_one()).report == report
+
+
+async def _refused(call: Awaitable[object]) -> str:
+    with pytest.raises(aio.AioRpcError) as refusal:
+        await call
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    return str(refusal.value.details())
+
+
+async def test_filter_by_rpc(stub: Stub) -> None:
+    """Lists and exports hold what the filter names, and a senseless filter is INVALID_ARGUMENT."""
+    wanted, other = report_of(source="file"), report_of(source="static")
+    for report in (wanted, other):
+        await stub.ReportResult(report, timeout=DEADLINE_S)
+    chosen = reporter_pb2.ResultFilter(source="file", number="0912 000 0101")
+    request = reporter_pb2.ListResultsRequest(filter=chosen)
+    listed = await stub.ListResults(request, timeout=DEADLINE_S)
+    assert [record.report for record in listed.results] == [wanted]
+    export = reporter_pb2.ExportResultsRequest(
+        format=reporter_pb2.EXPORT_FORMAT_JSON, filter=chosen
+    )
+    chunks = [answer.chunk async for answer in stub.ExportResults(export, timeout=DEADLINE_S)]
+    assert wanted.attempt_id.encode() in b"".join(chunks)
+    assert other.attempt_id.encode() not in b"".join(chunks)
+    senseless = reporter_pb2.ResultFilter(number="nobody")
+    request = reporter_pb2.ListResultsRequest(filter=senseless)
+    said = await _refused(stub.ListResults(request, timeout=DEADLINE_S))
+    assert said == "filter.number is no phone number"
+    export = reporter_pb2.ExportResultsRequest(filter=senseless)
+    with pytest.raises(aio.AioRpcError) as refusal:
+        [answer async for answer in stub.ExportResults(export, timeout=DEADLINE_S)]
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_discarding_by_rpc(stub: Stub, house: House) -> None:
+    """Dead letters are dropped by name or all together, never by saying nothing."""
+    for attempt_id in ("a", "b"):
+        await stub.ReportResult(report_of(attempt_id=attempt_id), timeout=DEADLINE_S)
+        await house.settle(DeliveryStatus.DEAD, "HTTP 404")
+    page = reporter_pb2.ListDeadLettersRequest(page_size=1)
+    first = await stub.ListDeadLetters(page, timeout=DEADLINE_S)
+    assert [letter.attempt_id for letter in first.dead_letters] == ["b"]
+    page.page_token = first.next_page_token
+    second = await stub.ListDeadLetters(page, timeout=DEADLINE_S)
+    assert ([letter.attempt_id for letter in second.dead_letters], second.next_page_token) == (
+        ["a"],
+        "",
+    )
+    for request in (
+        reporter_pb2.DiscardDeadLettersRequest(),
+        reporter_pb2.DiscardDeadLettersRequest(attempt_ids=["a"], all=True),
+    ):
+        await _refused(stub.DiscardDeadLetters(request, timeout=DEADLINE_S))
+    named = reporter_pb2.DiscardDeadLettersRequest(attempt_ids=["a"])
+    assert (await stub.DiscardDeadLetters(named, timeout=DEADLINE_S)).discarded == 1
+    rest = reporter_pb2.DiscardDeadLettersRequest(all=True)
+    assert (await stub.DiscardDeadLetters(rest, timeout=DEADLINE_S)).discarded == 1
+    listed = await stub.ListResults(reporter_pb2.ListResultsRequest(), timeout=DEADLINE_S)
+    states = {record.delivery for record in listed.results}
+    assert states == {reporter_pb2.DELIVERY_STATE_DISCARDED}
+
+
+async def test_erasing_by_rpc(stub: Stub) -> None:
+    """A person is erased by number, and no number is INVALID_ARGUMENT."""
+    await stub.ReportResult(report_of(source="file"), timeout=DEADLINE_S)
+    await stub.ReportResult(report_of(source="panel"), timeout=DEADLINE_S)
+    request = reporter_pb2.ErasePersonRequest(number="09120000101")
+    answer = await stub.ErasePerson(request, timeout=DEADLINE_S)
+    assert (answer.erased, answer.waiting) == (1, 1)
+    for number in ("", "nobody"):
+        request = reporter_pb2.ErasePersonRequest(number=number)
+        assert "number" in await _refused(stub.ErasePerson(request, timeout=DEADLINE_S))

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from itertools import cycle, islice, repeat
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 
 from reporter.breaker import read_breaker, save_breaker
 from reporter.delivery import DeliveryWorker
 from reporter.pacing import Pacing
 from reporter.panel import HttpPanel
-from reporter_support.house import THRESHOLD, House
+from reporter.tables import DeliveryStatus, deliveries
+from reporter_support.house import LEASE_S, THRESHOLD, House
 from reporter_support.panel import LOST_AFTER_ACCEPTING, FakePanel
 from reporter_support.reports import report_of
 from reporter_support.web import Answer
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2
-from support.timing import HandClock, eventually, running
+from support.timing import eventually, running
 
 AT_ONCE = Pacing(first_s=0.0, longest_s=0.0)
 QUICK = Pacing(first_s=0.002, longest_s=0.01)
-
-
-@pytest.fixture
-async def panel() -> AsyncIterator[FakePanel]:
-    """A panel that accepts everything until told otherwise."""
-    panel = FakePanel()
-    async with panel.server:
-        yield panel
 
 
 def _worker(
@@ -127,7 +120,8 @@ async def test_panel_down_then_back(house: House, http: httpx.AsyncClient) -> No
 
 
 async def _was_tried(house: House) -> bool:
-    return any(delivery.tries for delivery in await house.outbox.waiting(50, due_only=False))
+    async with house.storage.transaction() as connection:
+        return bool(await connection.scalar(select(func.max(deliveries.c.tries))))
 
 
 async def test_absent_panel_is_asked_gently(
@@ -159,19 +153,19 @@ async def test_refusal_is_buried_and_can_be_retried(
     )
     async with running(worker.run()):
         await eventually(lambda: _settled(house))
-        (dead,) = await house.outbox.dead_letters(10)
+        (dead,), _ = await house.dead_letters.page(10)
         assert (dead.attempt_id, dead.reason, dead.tries) == (
             refused.attempt_id,
             "HTTP 404 mismatch",
             1,
         )
         assert panel.accepted.keys() == {fine.attempt_id}
-        assert await house.outbox.retry_dead([fine.attempt_id]) == 0
-        assert await house.outbox.retry_dead([]) == 1
+        assert await house.dead_letters.retry([fine.attempt_id]) == 0
+        assert await house.dead_letters.retry([]) == 1
         worker.wake()
         await eventually(lambda: _settled(house))
     assert panel.tries[refused.attempt_id] == 2
-    assert await house.outbox.dead_letters(10) == []
+    assert await house.dead_letters.page(10) == ([], "")
 
 
 async def test_one_contact_in_order(
@@ -202,7 +196,8 @@ async def test_one_bad_result_does_not_block(
     async with running(_worker(house, http, panel, result_pacing=slow).run()):
         await eventually(lambda: _one_waits(house))
     assert panel.accepted.keys() == _keys(others)
-    (waiting,) = await house.outbox.waiting(10, due_only=False)
+    house.clock.advance(700)
+    (waiting,) = await house.outbox.lease(10, due_only=False)
     assert waiting.report.attempt_id == bad.attempt_id
 
 
@@ -213,14 +208,11 @@ async def _one_waits(house: House) -> bool:
 async def test_waits_grow_and_are_kept(house: House) -> None:
     """A postponed result is not due before its time, also after a restart, and due at it."""
     await _record(house, 1)
-    (delivery,) = await house.outbox.waiting(1, due_only=True)
-    await house.outbox.postpone(delivery, "HTTP 500", wait_s=30)
-    clock: HandClock = house.clock
-    assert await house.outbox.waiting(1, due_only=True) == []
+    await house.settle(DeliveryStatus.PENDING, "HTTP 500", wait_s=30)
+    assert await house.outbox.lease(1, due_only=True) == []
     assert await house.outbox.seconds_to_next() == pytest.approx(30, abs=0.1)
-    clock.advance(30.1)
-    (again,) = await house.outbox.waiting(1, due_only=True)
-    assert again.tries == 1
+    house.clock.advance(30.1)
+    assert (await house.lease_one()).tries == 1
 
 
 def test_pacing_doubles_within_bounds() -> None:
@@ -247,14 +239,30 @@ async def test_opening_result_switches_the_panel_off(
     assert off == [THRESHOLD]
 
 
+async def test_empty_account_switches_the_panel_off_at_once(
+    house: House, http: httpx.AsyncClient, panel: FakePanel
+) -> None:
+    """One result that ran out of credit is enough for the panel to stop."""
+    (before,) = await _record(house, 1)
+    empty = report_of(calls_pb2.RESULT_HANGUP, reason="out_of_credit_llm", number_id=2)
+    await house.ledger.record(empty)
+    async with running(_worker(house, http, panel).run()):
+        await eventually(lambda: _settled(house))
+    assert "call_allowed" not in panel.accepted[before.attempt_id][0]
+    assert panel.accepted[empty.attempt_id][0]["call_allowed"] is False
+
+
 async def test_late_delivery_does_not_switch_off_a_mended_campaign(house: House) -> None:
     """When the breaker has closed before the panel came back, the panel is left on."""
     for number_id in range(1, THRESHOLD + 1):
         await house.ledger.record(
             report_of(calls_pb2.RESULT_FAILED, technical=True, number_id=number_id)
         )
-    assert [d.switches_off for d in await house.outbox.waiting(9, due_only=True)][-1]
+    assert [d.switches_off for d in await house.outbox.lease(9, due_only=True)][-1]
     state = await read_breaker(house.storage)
     async with house.storage.transaction() as connection:
         await save_breaker(connection, type(state)(opening=state.opening))
-    assert not any(d.switches_off for d in await house.outbox.waiting(9, due_only=True))
+    house.clock.advance(LEASE_S + 0.1)
+    late = await house.outbox.lease(9, due_only=True)
+    assert len(late) == THRESHOLD
+    assert not any(delivery.switches_off for delivery in late)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reporter.archive import KeptResult
 from reporter.export import COLUMNS, csv_header, csv_rows, escape_formula, json_lines
-from reporter.ledger import KeptResult
 from reporter.tables import DeliveryStatus
 from reporter_support.reports import report_of
 from salehi.calls.v1 import calls_pb2

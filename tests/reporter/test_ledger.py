@@ -7,23 +7,29 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import ProgrammingError
 
 from reporter.errors import BadPageToken, StoreUnavailable
-from reporter.tables import DeliveryStatus, metadata
+from reporter.intake import Intake
+from reporter.ledger import Recorded, Reported
+from reporter.tables import DeliveryStatus, metadata, results
 from reporter.words import in_words
+from reporter_support.away import database_away
 from reporter_support.house import House, house_on
 from reporter_support.reports import failure, report_of
 from salehi.calls.v1 import calls_pb2
 from servicekit.database import open_database
+from support.timing import running
 
 
 async def _only(house: House, attempt_id: str) -> tuple[str, DeliveryStatus | None]:
-    kept, _ = await house.ledger.page(size=10, token="", attempt_id=attempt_id)
-    (result,) = kept
-    return result.result, result.delivery
+    kept = await house.find(attempt_id)
+    return kept.result, kept.delivery
 
 
 async def test_first_result_wins(house: House) -> None:
@@ -47,7 +53,7 @@ async def test_answered_operator_replaces(house: House) -> None:
     assert (await house.ledger.record(connected)).replaced
     await house.ledger.record(guess)
     assert (await _only(house, attempt_id))[0] == "connected_to_operator"
-    (delivery,) = await house.outbox.waiting(10, due_only=True)
+    delivery = await house.lease_one()
     assert delivery.report.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
 
 
@@ -86,7 +92,7 @@ async def test_pages_cover_everything_once(house: House) -> None:
     seen: list[str] = []
     token = ""
     while True:
-        kept, token = await house.ledger.page(size=3, token=token, attempt_id="")
+        kept, token = await house.archive.page(size=3, token=token)
         seen += [result.report.attempt_id for result in kept]
         if not token:
             break
@@ -97,14 +103,14 @@ async def test_pages_cover_everything_once(house: House) -> None:
 async def test_foreign_page_token(house: House, token: str) -> None:
     """A page token that was never given out is refused."""
     with pytest.raises(BadPageToken):
-        await house.ledger.page(size=3, token=token, attempt_id="")
+        await house.archive.page(size=3, token=token)
 
 
 async def test_report_is_kept_whole(house: House) -> None:
     """What was reported comes back field by field, Persian words included."""
     report = report_of(calls_pb2.RESULT_NOT_INTERESTED, heard=("نه ممنون",))
     await house.ledger.record(report)
-    kept, _ = await house.ledger.page(size=1, token="", attempt_id="")
+    kept, _ = await house.archive.page(size=1)
     assert kept[0].report == report
 
 
@@ -113,7 +119,7 @@ async def test_crash_leaves_no_half_result(house: House) -> None:
     report = report_of()
     async with house.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE reporter_deliveries RENAME TO away"))
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises((StoreUnavailable, ProgrammingError)):
         await house.ledger.record(report)
     async with house.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE away RENAME TO reporter_deliveries"))
@@ -146,6 +152,7 @@ async def test_migrations_make_the_tables_of_the_code(house: House) -> None:
         assert await connection.run_sync(differences) == []
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_locked_database_is_unavailable(house: House, tmp_path: Path) -> None:
     """A database that another process holds is called unavailable, and taken up again after."""
     async with house.engine.begin() as connection:  # give up at once instead of after 5 s
@@ -174,3 +181,89 @@ async def test_locked_database_is_unavailable(house: House, tmp_path: Path) -> N
 def test_words(result: calls_pb2.Result.ValueType, reason: str, words: str) -> None:
     """Each result has the campaign's name, and only failures carry their reason."""
     assert in_words(calls_pb2.Outcome(result=result, reason=reason)) == words
+
+
+async def test_many_at_once_are_as_one_by_one(house: House) -> None:
+    """A batch with repeats and a late "connected" in it leaves what single reports would."""
+    first = report_of(attempt_id="a")
+    late = report_of(calls_pb2.RESULT_CONNECTED_TO_OPERATOR, attempt_id="a")
+    other = report_of(attempt_id="b")
+    recorded = await house.ledger.record_all(
+        [Reported(report, "") for report in (first, other, first, late)]
+    )
+    assert [one.already_known for one in recorded] == [False, False, True, True]
+    assert [one.replaced for one in recorded] == [False, False, False, True]
+    assert await _only(house, "a") == ("connected_to_operator", DeliveryStatus.PENDING)
+    failures = [Reported(failure(), "") for _ in range(12)]
+    assert [one.opened for one in await house.ledger.record_all(failures)].count(True) == 1
+
+
+async def test_intake_answers_each(house: House) -> None:
+    """Reports that come together are stored in few transactions, each answered for itself."""
+    intake = Intake(house.ledger)
+    reports = [report_of(attempt_id=f"a-{index % 70}") for index in range(140)]
+    async with running(intake.run()):
+        answers = await asyncio.gather(*(intake.record(report) for report in reports))
+    assert sum(not answer.already_known for answer in answers) == 70
+    assert (await house.outbox.depth()).pending == 70
+
+
+async def test_intake_keeps_the_others(house: House) -> None:
+    """A report that cannot be stored fails alone, and an absent database fails all of a batch."""
+    intake = Intake(house.ledger)
+    fine, odd = report_of(), report_of(number_id=7)
+    odd.outcome.result = calls_pb2.RESULT_UNSPECIFIED  # the service would have refused it
+    async with running(intake.run()):
+        taken, failed = await asyncio.gather(
+            intake.record(fine), intake.record(odd), return_exceptions=True
+        )
+        assert isinstance(failed, KeyError)
+        assert taken == Recorded(to_deliver=True)
+        async with database_away(house.engine):
+            refused = await asyncio.gather(
+                intake.record(report_of()), intake.record(report_of()), return_exceptions=True
+            )
+        assert [type(error) for error in refused] == [StoreUnavailable] * 2
+        assert not (await intake.record(report_of())).already_known
+
+
+async def test_odd_texts_are_stored(house: House) -> None:
+    """NULs and lengths no column holds cost neither the result nor the others."""
+    report = report_of(
+        calls_pb2.RESULT_FAILED, reason="x\0" * 300, source="s\0" * 30, number="9" * 90
+    )
+    report.line = "l\0" * 200
+    report.attempted_at.seconds = 10**15
+    await house.ledger.record(report)
+    assert (await house.find(report.attempt_id)).report == report
+
+
+async def test_results_of_the_first_version_are_found(database_url: str) -> None:
+    """Upgrading a filled database fills the new columns from the stored reports."""
+    engine = await open_database(database_url, "reporter:migrations")
+    house = house_on(engine)
+    reports = [report_of(attempt_id=f"a-{n}", heard=("words",) * (n % 2)) for n in range(3)]
+    reports[1].line = "1002"
+    reports[2].ClearField("attempted_at")
+    reports[2].ClearField("ended_at")
+    for report in reports:
+        await house.ledger.record(report)
+    columns = (results.c.attempted_at_ms, results.c.line, results.c.source, results.c.has_words)
+    query = select(results.c.attempt_id, *columns, results.c.direction).order_by(results.c.sequence)
+    async with house.storage.transaction() as connection:
+        before = (await connection.execute(query)).all()
+    async with engine.begin() as connection:
+        await connection.run_sync(_downgrade)
+    await engine.dispose()
+    engine = await open_database(database_url, "reporter:migrations")
+    house = house_on(engine)
+    async with house.storage.transaction() as connection:
+        assert (await connection.execute(query)).all() == before
+    await engine.dispose()
+
+
+def _downgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "reporter:migrations")
+    config.attributes["connection"] = connection
+    command.downgrade(config, "0001")

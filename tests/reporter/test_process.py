@@ -3,102 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import os
 import random
 import signal
 import socket
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 
 import pytest
-from grpc import aio
 
 from reporter_support.dialer import FakeDialer
 from reporter_support.panel import LOST_AFTER_ACCEPTING, OK, FakePanel
 from reporter_support.reports import failure, report_of
+from reporter_support.site import Site
 from reporter_support.web import Answer, WebServer
 from salehi.dialer.v1 import dialer_pb2_grpc
-from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.server import GrpcServer, GrpcService
 from support.timing import eventually
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a reporter lives: its directory and its ports, the same after a restart."""
-
-    directory: Path
-    port: int
-    settings: dict[str, str]
-
-    @asynccontextmanager
-    async def started(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Start the service and wait until it serves; kill what is left at the end."""
-        process = await self.run()
-        try:
-            async with aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
-                await asyncio.wait_for(channel.channel_ready(), 15)
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
-
-    async def run(self, *arguments: str) -> asyncio.subprocess.Process:
-        """Start `python -m reporter` with the site's settings and nothing else."""
-        environment = {"PATH": os.environ["PATH"], **self.settings}
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "reporter",
-            *arguments,
-            cwd=self.directory,
-            env=environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-
-    async def report(self, reports: list[reporter_pb2.ReportResultRequest]) -> None:
-        """Report results."""
-        async with aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
-            stub = reporter_pb2_grpc.ReporterServiceStub(channel)
-            for report in reports:
-                await stub.ReportResult(report, timeout=5, wait_for_ready=True)
-
-
-@pytest.fixture
-async def panel() -> AsyncIterator[FakePanel]:
-    """A panel of this test's own."""
-    panel = FakePanel()
-    async with panel.server:
-        yield panel
-
-
-@pytest.fixture
-def site(tmp_path: Path, panel: FakePanel) -> Site:
-    """A reporter's home with the panel set."""
-    port = _free_port()
-    settings = {
-        "REPORTER_PORT": str(port),
-        "REPORTER_METRICS_PORT": str(_free_port()),
-        "DIALER_ADDRESS": "127.0.0.1:1",
-        "PANEL_BASE_URL": panel.server.url,
-        "PANEL_API_TOKEN": "token",
-        "HTTP_TIMEOUT": "1",
-    }
-    return Site(tmp_path, port, settings)
 
 
 async def test_killed_in_the_middle(site: Site, panel: FakePanel) -> None:
@@ -178,25 +98,6 @@ async def test_log_holds_no_personal_data(site: Site, panel: FakePanel) -> None:
     assert heard not in logged
 
 
-async def test_export_command(site: Site) -> None:
-    """`reporter export` writes every result to the named file, and says when nobody is there."""
-    reports = [report_of(source="file") for _ in range(3)]
-    target = site.directory / "out.csv"
-    async with site.started():
-        await site.report(reports)
-        command = await site.run("export", "--format", "csv", "--output", str(target))
-        _, err = await command.communicate()
-        assert (command.returncode, err) == (0, b"")
-    with target.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["attempt_id"] for row in rows] == [report.attempt_id for report in reports]
-    late = await site.run("export", "--output", str(target))
-    _, err = await late.communicate()
-    assert late.returncode == 3
-    assert f"no reporter answers at 127.0.0.1:{site.port}" in err.decode()
-    assert len(target.read_bytes().splitlines()) == 4
-
-
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -204,6 +105,9 @@ async def test_export_command(site: Site) -> None:
         ("PANEL_BASE_URL", "panel.local", "PANEL_BASE_URL=panel.local is not allowed"),
         ("SMS_PROVIDER", "pigeon", "SMS_PROVIDER=pigeon is not allowed"),
         ("FAIL_ALERT_THRESHOLD", "0", "FAIL_ALERT_THRESHOLD=0 is not allowed"),
+        ("BREAKER_RETRY_AFTER", "5", "BREAKER_RETRY_AFTER=5 is not allowed"),
+        ("RESULTS_RETENTION_DAYS", "-1", "RESULTS_RETENTION_DAYS=-1 is not allowed"),
+        ("NUMBER_REGION", "XX", "NUMBER_REGION=XX is not allowed"),
         ("TIMEZONE", "Asia/Atlantis", "TIMEZONE=Asia/Atlantis is not allowed"),
         ("DATABASE_URL", "mysql://x/y", "only sqlite and postgresql are supported"),
     ],

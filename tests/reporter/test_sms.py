@@ -7,12 +7,15 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from reporter.alert_sender import AlertSender
+from reporter.alerts import Alert
 from reporter.errors import SmsFailed
 from reporter.pacing import Pacing
 from reporter.sms import Kavenegar, Melipayamak
+from reporter.tables import AlertStatus, alerts
 from reporter_support.house import ADMINS, THRESHOLD, House
 from reporter_support.reports import failure
 from reporter_support.web import Answer, WebServer
@@ -158,7 +161,7 @@ async def test_gives_up_in_the_end(house: House, http: httpx.AsyncClient) -> Non
 
 
 async def test_interrupted_sms_is_not_repeated(house: House, http: httpx.AsyncClient) -> None:
-    """An SMS under way when the process died is not sent again; the others are."""
+    """An SMS under way when the process died is not sent again, also later; the others are."""
     await _open_breaker(house)
     interrupted = await house.alerts.take_due()
     assert interrupted is not None
@@ -167,7 +170,28 @@ async def test_interrupted_sms_is_not_repeated(house: House, http: httpx.AsyncCl
         async with running(sender.run()):
             await eventually(lambda: len(server.requests) == 1)
             await eventually(lambda: _nothing_waits(house))
+            house.clock.advance(3600)
+            sender.wake()
+            await eventually(lambda: _is_given_up(house, interrupted))
     assert server.requests[0].json()["to"] == [ADMINS[1]]
+    assert len(server.requests) == 1
+
+
+async def test_anothers_sms_is_not_given_up(house: House) -> None:
+    """A reporter that starts leaves alone what another one is just sending."""
+    await _open_breaker(house)
+    alert = await house.alerts.take_due()
+    assert alert is not None
+    assert await house.alerts.abandon_unknown() == 0
+    await house.alerts.settle(alert, AlertStatus.SENT)
+    house.clock.advance(3600)
+    assert await house.alerts.abandon_unknown() == 0
+
+
+async def _is_given_up(house: House, alert: Alert) -> bool:
+    async with house.storage.transaction() as connection:
+        query = select(alerts.c.status).where(alerts.c.id == alert.alert_id)
+        return await connection.scalar(query) == AlertStatus.FAILED
 
 
 async def test_logs_hold_no_number_and_no_key(house: House, http: httpx.AsyncClient) -> None:

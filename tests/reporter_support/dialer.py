@@ -16,6 +16,7 @@ class FakeDialer(dialer_pb2_grpc.DialerServiceServicer):
         self.away = False
         self.pauses: dict[int, str] = {}
         self.pause_requests: list[dialer_pb2.PauseRequest] = []
+        self.resume_requests: list[dialer_pb2.ResumeRequest] = []
         self.status_requests = 0
 
     async def Pause(  # noqa: N802 - the contract's name
@@ -27,6 +28,22 @@ class FakeDialer(dialer_pb2_grpc.DialerServiceServicer):
         self.pause_requests.append(request)
         self.pauses[request.kind] = request.reason
         return dialer_pb2.PauseResponse()
+
+    async def Resume(  # noqa: N802 - the contract's name
+        self, request: dialer_pb2.ResumeRequest, context: Any
+    ) -> dialer_pb2.ResumeResponse:
+        """Lift a pause, or grant trial calls under it."""
+        if self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        self.resume_requests.append(request)
+        if not request.trial_calls:
+            self.pauses.pop(request.kind, None)
+        return dialer_pb2.ResumeResponse()
+
+    @property
+    def trials(self) -> int:
+        """How often a trial call was granted."""
+        return sum(request.trial_calls for request in self.resume_requests)
 
     async def GetStatus(  # noqa: N802 - the contract's name
         self, _request: dialer_pb2.GetStatusRequest, context: Any

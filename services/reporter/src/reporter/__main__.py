@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from contextlib import AsyncExitStack
 from typing import Protocol
@@ -13,17 +14,23 @@ import structlog
 
 from reporter.alert_sender import AlertSender
 from reporter.alerts import AlertBook, AlertPlan
-from reporter.breaker import BreakerRule
+from reporter.archive import Archive
+from reporter.breaker import BreakerRule, TrialPlan
 from reporter.command import run_command
+from reporter.dead_letters import DeadLetters
 from reporter.delivery import DeliveryWorker
 from reporter.dialer_client import IDEMPOTENT, GrpcDialer
 from reporter.dialer_client import SERVICE as DIALER_SERVICE
-from reporter.keeper import BreakerKeeper
+from reporter.erasing import Eraser
+from reporter.intake import Intake
+from reporter.keeper import BreakerKeeper, KeeperPlan
 from reporter.ledger import Ledger, Recorded
 from reporter.metrics import Gauger
+from reporter.numbers import NumberForms
 from reporter.outbox import Outbox
 from reporter.panel import HttpPanel
-from reporter.service import SERVICE, ReporterServicer
+from reporter.retention import RetentionRule, RetentionWorker
+from reporter.service import SERVICE, Kept, ReporterServicer
 from reporter.settings import ReporterSettings
 from reporter.sms import Kavenegar, Melipayamak, SmsGateway
 from reporter.storage import Storage
@@ -35,6 +42,9 @@ from servicekit.server import GrpcService
 from servicekit.service import Runtime, run_service
 
 log = structlog.get_logger(__name__)
+
+# A delivery stays ours for so long after its request must have ended, to store what it came to.
+_SETTLING_S = 30.0
 
 
 def main() -> None:
@@ -79,15 +89,26 @@ class Reporter:
             settings.sms_admins if settings.sms_enabled else (), settings.call_language
         )
         self._port = settings.reporter_port
-        outbox = Outbox(storage, clock)
-        ledger = Ledger(storage, clock, BreakerRule(settings.fail_alert_threshold), plan)
+        outbox = Outbox(storage, clock, lease_s=settings.http_timeout + _SETTLING_S)
+        self._intake = Intake(
+            Ledger(storage, clock, BreakerRule(settings.fail_alert_threshold), plan)
+        )
         gateway = _sms_gateway(settings, http)
         self._alerts = AlertSender(AlertBook(storage, clock), gateway) if gateway else None
         panel = _panel(settings, http)
-        self._deliveries = DeliveryWorker(outbox, panel) if panel else None
-        self._keeper = BreakerKeeper(storage, clock, dialer, plan, self._wake_alerts)
+        self._deliveries = (
+            DeliveryWorker(outbox, panel, alone=storage.is_private) if panel else None
+        )
+        keeping = KeeperPlan(
+            name=f"{socket.gethostname()}:{settings.reporter_port}",
+            trials=TrialPlan(settings.breaker_retry_after),
+        )
+        self._keeper = BreakerKeeper(storage, clock, dialer, plan, self._wake_alerts, keeping)
+        self._retention = RetentionWorker(storage, clock, _retention_rule(settings))
         self._gauger = Gauger(storage, outbox)
-        self._servicer = ReporterServicer(ledger, outbox, self._follow_up)
+        forms = NumberForms(settings.number_region)
+        kept = Kept(Archive(storage), DeadLetters(storage, clock), Eraser(storage, forms), forms)
+        self._servicer = ReporterServicer(self._intake.record, kept, self._follow_up)
 
     async def run(self, runtime: Runtime[ReporterSettings]) -> None:
         """Serve until told to stop; the workers end with the server."""
@@ -95,7 +116,9 @@ class Reporter:
             SERVICE, reporter_pb2_grpc.add_ReporterServiceServicer_to_server, self._servicer
         )
         workers: list[Worker | None] = [
+            self._intake,
             self._keeper,
+            self._retention,
             self._gauger,
             self._deliveries,
             self._alerts,
@@ -109,8 +132,9 @@ class Reporter:
     def _follow_up(self, recorded: Recorded) -> None:
         if recorded.to_deliver and self._deliveries:
             self._deliveries.wake()
-        if recorded.opened:
+        if recorded.opened or recorded.passed:
             self._keeper.wake()
+        if recorded.opened:
             self._wake_alerts()
 
     def _wake_alerts(self) -> None:
@@ -131,7 +155,12 @@ def _panel(settings: ReporterSettings, http: httpx.AsyncClient) -> HttpPanel | N
         log.info("no panel is set (PANEL_BASE_URL), results are kept here")
         return None
     token = settings.panel_api_token.get_secret_value()
-    return HttpPanel(http, settings.panel_base_url, token, ZoneInfo(settings.timezone))
+    zone = ZoneInfo(settings.timezone)
+    return HttpPanel(http, settings.panel_base_url, token, zone, settings.http_timeout)
+
+
+def _retention_rule(settings: ReporterSettings) -> RetentionRule:
+    return RetentionRule(settings.results_retention_days, settings.transcripts_retention_days)
 
 
 def _sms_gateway(settings: ReporterSettings, http: httpx.AsyncClient) -> SmsGateway | None:

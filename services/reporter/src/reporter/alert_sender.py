@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 SMS_PACING = Pacing(first_s=5.0, longest_s=300.0)
 _MOST_TRIES = 8  # about a quarter of an hour
 _STORE_RETRY_S = 3.0
+# Another reporter may have stored an alert and died before it could send it.
+_LOOK_AROUND_S = 10.0
 
 
 class AlertSender:
@@ -36,12 +38,10 @@ class AlertSender:
 
     async def run(self) -> None:
         """Give up what a crash left in doubt, then send what waits, then wait for more."""
-        abandoned: int | None = None
         while True:
             self._wake.clear()
             try:
-                if abandoned is None:
-                    abandoned = await self._abandon_unknown()
+                await self._abandon_unknown()
                 wait_s = await self._send_due()
             except StoreUnavailable as error:
                 STORE_ERRORS.inc()
@@ -49,17 +49,17 @@ class AlertSender:
                 wait_s = _STORE_RETRY_S
             await self._wake.wait(wait_s)
 
-    async def _abandon_unknown(self) -> int:
+    async def _abandon_unknown(self) -> None:
         abandoned = await self._book.abandon_unknown()
         if abandoned:
             SMS.labels("failed").inc(abandoned)
             log.warning("alerts interrupted by a stop are not repeated", count=abandoned)
-        return abandoned
 
-    async def _send_due(self) -> float | None:
+    async def _send_due(self) -> float:
         while (alert := await self._book.take_due()) is not None:
             await self._send(alert)
-        return await self._book.seconds_to_next()
+        next_s = await self._book.seconds_to_next()
+        return _LOOK_AROUND_S if next_s is None else min(next_s, _LOOK_AROUND_S)
 
     async def _send(self, alert: Alert) -> None:
         try:

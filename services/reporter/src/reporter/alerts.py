@@ -2,7 +2,8 @@
 
 Each SMS is a row, written with the change it tells of. A row is marked SENDING before its request
 leaves: if nobody knows what became of the request, it is not repeated. An admin may then miss an
-alert, but no outage of the gateway turns into a storm of them.
+alert, but no outage of the gateway turns into a storm of them. Of several reporters each takes the
+rows that no other is sending.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from reporter.storage import Storage, unix_ms
 from reporter.tables import AlertKind, AlertStatus, alerts
 from servicekit.clock import Clock
 
+# Longer than any request to a gateway takes: after that nobody can be sending it any more.
+_LEASE_S = 1800.0
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_ -]+")
 _TEXTS = {
     "en": {
@@ -100,24 +103,28 @@ class AlertBook:
         self._clock = clock
 
     async def abandon_unknown(self) -> int:
-        """At start: give up the SMS whose request a crash interrupted; give how many."""
+        """Give up the SMS whose request a crash interrupted; give how many."""
         async with self._storage.transaction() as connection:
             found = await connection.execute(
                 update(alerts)
-                .where(alerts.c.status == AlertStatus.SENDING)
+                .where(
+                    alerts.c.status == AlertStatus.SENDING,
+                    alerts.c.next_try_at_ms <= unix_ms(self._clock),
+                )
                 .values(status=AlertStatus.FAILED)
             )
         return found.rowcount
 
     async def take_due(self) -> Alert | None:
         """Mark the first due SMS as being sent and give it."""
+        now_ms = unix_ms(self._clock)
         async with self._storage.transaction() as connection:
             row = (
                 await connection.execute(
                     select(alerts)
                     .where(
                         alerts.c.status == AlertStatus.PENDING,
-                        alerts.c.next_try_at_ms <= unix_ms(self._clock),
+                        alerts.c.next_try_at_ms <= now_ms,
                     )
                     .order_by(alerts.c.id)
                     .limit(1)
@@ -129,7 +136,11 @@ class AlertBook:
             await connection.execute(
                 update(alerts)
                 .where(alerts.c.id == row.id)
-                .values(status=AlertStatus.SENDING, tries=row.tries + 1)
+                .values(
+                    status=AlertStatus.SENDING,
+                    tries=row.tries + 1,
+                    next_try_at_ms=now_ms + int(_LEASE_S * 1000),
+                )
             )
         return Alert(row.id, AlertKind(row.kind), row.recipient, row.text, row.tries)
 

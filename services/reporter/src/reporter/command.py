@@ -1,24 +1,38 @@
-"""`reporter export`: the running reporter's results as a file."""
+"""The command line: results of the running reporter, its dead letters, and erasing a person."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+from zoneinfo import ZoneInfo
 
-import grpc
-
+from reporter.listing import letters_table, results_table
+from reporter.remote import RemoteReporter, connected
 from reporter.settings import ReporterSettings
-from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
+from reporter.words import RESULT_WORDS
+from salehi.calls.v1 import calls_pb2
+from salehi.reporter.v1 import reporter_pb2
 from servicekit.errors import EXIT_CANNOT_START, StartupError
-from servicekit.settings import load_settings
+from servicekit.settings import ServiceSettings, load_settings
 
-_DEADLINE_S = 600.0
 _FORMATS = {
     "csv": reporter_pb2.EXPORT_FORMAT_CSV,
     "json": reporter_pb2.EXPORT_FORMAT_JSON,
+}
+_DIRECTIONS = {
+    "outbound": calls_pb2.DIRECTION_OUTBOUND,
+    "inbound": calls_pb2.DIRECTION_INBOUND,
+}
+_DELIVERIES = {
+    "pending": reporter_pb2.DELIVERY_STATE_PENDING,
+    "delivered": reporter_pb2.DELIVERY_STATE_DELIVERED,
+    "dead": reporter_pb2.DELIVERY_STATE_DEAD,
+    "discarded": reporter_pb2.DELIVERY_STATE_DISCARDED,
 }
 
 
@@ -26,24 +40,81 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run a command of the command line; give the exit status."""
     wanted = _parser().parse_args(arguments)
     try:
-        address = wanted.address or _own_address()
-        _export(address, _FORMATS[wanted.format], wanted.output)
+        with connected(wanted.address or _own_address()) as reporter:
+            wanted.run(wanted, reporter)
     except StartupError as error:
         sys.stderr.write(f"reporter: {error}\n")
         return EXIT_CANNOT_START
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog="reporter", description="Without a command, runs the reporter service."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    export = commands.add_parser("export", help="write all results of the running reporter")
+    export = _command(commands, "export", _export, "write results to a file")
     export.add_argument("--format", choices=sorted(_FORMATS), default="csv")
     export.add_argument("--output", type=Path, help="file to write; default: standard output")
-    export.add_argument("--address", help="gRPC address; default: this machine, REPORTER_PORT")
+    _add_filter(export)
+    results = _command(commands, "results", _results, "list the newest results")
+    results.add_argument("--limit", type=_count, default=50, help="how many at most; default: 50")
+    results.add_argument("--show-numbers", action="store_true", help="do not mask phone numbers")
+    _add_filter(results)
+    letters = commands.add_parser("dead-letters", help="results the panel refused for good")
+    _add_dead_letters(letters.add_subparsers(required=True, metavar="command"))
+    erase = _command(commands, "erase", _erase, "forget a person: number and words of all results")
+    erase.add_argument("number", help="the phone number, in any common form")
     return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[ArgumentParser], name: str, run: object, help_: str
+) -> ArgumentParser:
+    parser = commands.add_parser(name, help=help_, description=help_)
+    parser.add_argument("--address", help="gRPC address; default: this machine, REPORTER_PORT")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_dead_letters(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
+    listed = _command(commands, "list", _list_letters, "list them, newest first")
+    listed.add_argument("--limit", type=_count, default=50, help="how many at most; default: 50")
+    for name, run, help_ in (
+        ("retry", _retry, "put them back into the queue"),
+        ("discard", _discard, "drop them: the panel will never hear of them"),
+    ):
+        parser = _command(commands, name, run, help_)
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument("attempts", nargs="*", default=[], metavar="ATTEMPT")
+        which.add_argument("--all", action="store_true", help="all of them")
+
+
+def _add_filter(parser: ArgumentParser) -> None:
+    which = parser.add_argument_group("which results; all conditions must hold")
+    words = ", ".join(RESULT_WORDS.values())
+    which.add_argument("--result", help=f"{words}, failed:<reason>", default="")
+    which.add_argument("--line", help="our line", default="")
+    which.add_argument("--source", choices=("panel", "static", "file", "inbound"), default="")
+    which.add_argument("--direction", choices=sorted(_DIRECTIONS))
+    which.add_argument("--number", help="the person's number, in any common form", default="")
+    which.add_argument(
+        "--delivery", choices=sorted(_DELIVERIES), help="how the panel's copy stands"
+    )
+    moment = "2026-05-04 or 2026-05-04T10:30, in TIMEZONE unless it has an offset"
+    which.add_argument("--since", type=_moment, help=f"attempted then or later: {moment}")
+    which.add_argument("--until", type=_moment, help="attempted before then")
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError("too few")
+    return count
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _own_address() -> str:
@@ -52,17 +123,36 @@ def _own_address() -> str:
     return f"{host}:{settings.reporter_port}"
 
 
-def _export(
-    address: str, file_format: reporter_pb2.ExportFormat.ValueType, output: Path | None
-) -> None:
+def _zone() -> ZoneInfo:
+    return ZoneInfo(load_settings(ServiceSettings).timezone)
+
+
+def _filter(wanted: Namespace) -> reporter_pb2.ResultFilter:
+    found = reporter_pb2.ResultFilter(
+        result=wanted.result, line=wanted.line, source=wanted.source, number=wanted.number
+    )
+    if wanted.direction:
+        found.direction = _DIRECTIONS[wanted.direction]
+    if wanted.delivery:
+        found.delivery = _DELIVERIES[wanted.delivery]
+    for name in ("since", "until"):
+        moment: datetime | None = getattr(wanted, name)
+        if moment is not None:
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=_zone())
+            getattr(found, name).FromDatetime(aware)
+    return found
+
+
+def _export(wanted: Namespace, reporter: RemoteReporter) -> None:
+    output: Path | None = wanted.output
     try:
         if output is None:
-            _stream(address, file_format, sys.stdout.buffer)
+            _stream(wanted, reporter, sys.stdout.buffer)
             return
         # Half a file must never pass for a whole one.
         part = output.with_name(f"{output.name}.part")
         with part.open("wb") as file:
-            _stream(address, file_format, file)
+            _stream(wanted, reporter, file)
         part.replace(output)
     except OSError as error:
         raise StartupError(
@@ -70,16 +160,50 @@ def _export(
         ) from error
 
 
-def _stream(address: str, file_format: reporter_pb2.ExportFormat.ValueType, file: BinaryIO) -> None:
-    request = reporter_pb2.ExportResultsRequest(format=file_format)
-    with grpc.insecure_channel(address) as channel:
-        stub = reporter_pb2_grpc.ReporterServiceStub(channel)
-        try:
-            answers = stub.ExportResults(request, timeout=_DEADLINE_S)
-            file.writelines(answer.chunk for answer in answers)
-            file.flush()
-        except grpc.RpcError as error:
-            code = str(error.code().name)
-            raise StartupError(
-                f"no reporter answers at {address} ({code}): start it, or name its --address"
-            ) from error
+def _stream(wanted: Namespace, reporter: RemoteReporter, file: BinaryIO) -> None:
+    file.writelines(reporter.export(_FORMATS[wanted.format], _filter(wanted)))
+    file.flush()
+
+
+def _results(wanted: Namespace, reporter: RemoteReporter) -> None:
+    found, more = reporter.results(_filter(wanted), wanted.limit)
+    if not found:
+        sys.stdout.write("no results\n")
+        return
+    sys.stdout.write(results_table(found, _zone(), show_numbers=wanted.show_numbers))
+    _say_more(len(found), more=more)
+
+
+def _list_letters(wanted: Namespace, reporter: RemoteReporter) -> None:
+    found, more = reporter.dead_letters(wanted.limit)
+    if not found:
+        sys.stdout.write("no dead letters\n")
+        return
+    sys.stdout.write(letters_table(found, _zone()))
+    _say_more(len(found), more=more)
+
+
+def _retry(wanted: Namespace, reporter: RemoteReporter) -> None:
+    retried = reporter.retry(wanted.attempts)
+    sys.stdout.write(f"{retried} back in the queue{_strangers(wanted, retried)}\n")
+
+
+def _discard(wanted: Namespace, reporter: RemoteReporter) -> None:
+    discarded = reporter.discard(wanted.attempts)
+    sys.stdout.write(f"{discarded} discarded{_strangers(wanted, discarded)}\n")
+
+
+def _erase(wanted: Namespace, reporter: RemoteReporter) -> None:
+    erased, waiting = reporter.erase(wanted.number)
+    later = f", {waiting} will be once the panel has heard of them" if waiting else ""
+    sys.stdout.write(f"{erased} results erased{later}\n")
+
+
+def _say_more(shown: int, *, more: bool) -> None:
+    if more:
+        sys.stdout.write(f"the newest {shown} are shown, there are more: --limit\n")
+
+
+def _strangers(wanted: Namespace, done: int) -> str:
+    others = len(set(wanted.attempts)) - done
+    return f", {others} of those named are no dead letters" if others > 0 else ""

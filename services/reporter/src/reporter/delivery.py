@@ -11,9 +11,10 @@ from opentelemetry.context import Context
 
 from reporter.errors import PanelRefused, PanelUnavailable, StoreUnavailable
 from reporter.metrics import DELIVERIES, STORE_ERRORS
-from reporter.outbox import Delivery, Outbox
+from reporter.outbox import Delivery, Outbox, Settlement
 from reporter.pacing import Pacing
 from reporter.panel import Panel
+from reporter.tables import DeliveryStatus
 from reporter.wake import Wake
 from servicekit.tracing import context_of
 
@@ -24,7 +25,9 @@ tracer = trace.get_tracer(__name__)
 RESULT_PACING = Pacing(first_s=2.0, longest_s=300.0)
 # While the panel is away, one result at a time is tried, so its return is seen within this.
 PANEL_PACING = Pacing(first_s=1.0, longest_s=15.0)
-_IN_FLIGHT = 8
+_IN_FLIGHT = 16
+# Another reporter may have stored something and died before it could send it.
+_LOOK_AROUND_S = 5.0
 
 
 class Verdict(enum.Enum):
@@ -35,11 +38,20 @@ class Verdict(enum.Enum):
     UNAVAILABLE = "unavailable"
 
 
+_VERDICTS = {
+    DeliveryStatus.DELIVERED: Verdict.ACCEPTED,
+    DeliveryStatus.DEAD: Verdict.REFUSED,
+    DeliveryStatus.PENDING: Verdict.UNAVAILABLE,
+}
+
+
 class DeliveryWorker:
     """Delivers until cancelled.
 
     A result that fails waits by itself while the others go on. When a whole round fails, the panel
     counts as away: single results are tried until one gets an answer, then everything goes out.
+    What a round came to is stored in one transaction; while that fails nothing more is sent, since
+    a crash would repeat it. `alone` says that no other reporter works on this outbox.
     """
 
     def __init__(
@@ -50,13 +62,17 @@ class DeliveryWorker:
         result_pacing: Pacing = RESULT_PACING,
         panel_pacing: Pacing = PANEL_PACING,
         in_flight: int = _IN_FLIGHT,
+        alone: bool = False,
+        wake: Wake | None = None,
     ) -> None:
         self._outbox = outbox
         self._panel = panel
         self._result_pacing = result_pacing
         self._panel_pacing = panel_pacing
         self._in_flight = in_flight
-        self._wake = Wake()
+        self._must_end_leases = alone
+        self._wake = wake or Wake()
+        self._unsettled: list[Settlement] = []
         self._failed_rounds = 0
         self._retry_after_s = 0.0
 
@@ -65,33 +81,49 @@ class DeliveryWorker:
         self._wake.ring()
 
     async def run(self) -> None:
-        """Deliver what waits, then wait for more."""
-        while True:
-            try:
-                await self._round()
-            except* StoreUnavailable as errors:
-                STORE_ERRORS.inc()
-                log.warning("the database is away, deliveries wait", errors=len(errors.exceptions))
-                await asyncio.sleep(self._panel_pacing.longest_s / 10)
+        """Deliver what waits, then wait for more; at the end store what was just delivered."""
+        try:
+            while True:
+                try:
+                    await self._round()
+                except StoreUnavailable as error:
+                    STORE_ERRORS.inc()
+                    log.warning("the database is away, deliveries wait", reason=str(error))
+                    await self._wake.pause(self._panel_pacing.longest_s / 10)
+        finally:
+            await self._settle()
 
     async def _round(self) -> None:
+        if self._must_end_leases:
+            await self._outbox.end_leases()
+            self._must_end_leases = False
+        await self._settle()
         away = self._failed_rounds > 0
         if away:
             pause_s = self._panel_pacing.delay_s(self._failed_rounds)
-            await asyncio.sleep(max(pause_s, self._retry_after_s))
+            await self._wake.pause(max(pause_s, self._retry_after_s))
         self._wake.clear()
-        batch = await self._outbox.waiting(1 if away else self._in_flight, due_only=not away)
+        batch = await self._outbox.lease(1 if away else self._in_flight, due_only=not away)
         if not batch:
             self._failed_rounds = 0
-            await self._wake.wait(await self._outbox.seconds_to_next())
+            next_s = await self._outbox.seconds_to_next()
+            await self._wake.wait(min(_LOOK_AROUND_S, next_s or _LOOK_AROUND_S))
             return
         self._retry_after_s = 0.0
         async with asyncio.TaskGroup() as tries:
-            tasks = [tries.create_task(self._deliver(delivery)) for delivery in batch]
-        await self._note_round([task.result() for task in tasks])
+            for delivery in batch:
+                tries.create_task(self._deliver(delivery))
+        answered = any(one.status is not DeliveryStatus.PENDING for one in self._unsettled)
+        await self._settle()
+        await self._note_round(answered=answered)
 
-    async def _note_round(self, verdicts: list[Verdict]) -> None:
-        answered = any(verdict is not Verdict.UNAVAILABLE for verdict in verdicts)
+    async def _settle(self) -> None:
+        """Store what is known but not stored; it stays known when that fails."""
+        if self._unsettled:
+            await self._outbox.settle(self._unsettled)
+            self._unsettled = []
+
+    async def _note_round(self, *, answered: bool) -> None:
         if not answered:
             self._failed_rounds += 1
             return
@@ -100,33 +132,31 @@ class DeliveryWorker:
             await self._outbox.hasten()
         self._failed_rounds = 0
 
-    async def _deliver(self, delivery: Delivery) -> Verdict:
+    async def _deliver(self, delivery: Delivery) -> None:
         # A trace of its own, linked to the report's: it may happen hours later.
         reported = trace.get_current_span(context_of(delivery.traceparent)).get_span_context()
         links = [trace.Link(reported)] if reported.is_valid else []
         with tracer.start_as_current_span("deliver result", context=Context(), links=links):
-            verdict = await self._try(delivery)
-        DELIVERIES.labels(verdict.value).inc()
-        return verdict
+            settlement = await self._try(delivery)
+        self._unsettled.append(settlement)
+        DELIVERIES.labels(_VERDICTS[settlement.status].value).inc()
 
-    async def _try(self, delivery: Delivery) -> Verdict:
+    async def _try(self, delivery: Delivery) -> Settlement:
         attempt_id = delivery.report.attempt_id
         try:
             await self._panel.report(delivery.report, switches_off=delivery.switches_off)
         except PanelRefused as refusal:
-            await self._outbox.bury(delivery, f"{refusal.reason} {refusal.detail}".strip())
             log.warning("the panel refused a result", attempt_id=attempt_id, reason=refusal.reason)
-            return Verdict.REFUSED
+            said = f"{refusal.reason} {refusal.detail}".strip()
+            return Settlement(delivery, DeliveryStatus.DEAD, said)
         except PanelUnavailable as problem:
-            await self._postpone(delivery, problem)
-            return Verdict.UNAVAILABLE
-        await self._outbox.delivered(delivery)
+            return self._postponed(delivery, problem)
         log.debug("result delivered", attempt_id=attempt_id, tries=delivery.tries + 1)
-        return Verdict.ACCEPTED
+        return Settlement(delivery, DeliveryStatus.DELIVERED)
 
-    async def _postpone(self, delivery: Delivery, problem: PanelUnavailable) -> None:
+    def _postponed(self, delivery: Delivery, problem: PanelUnavailable) -> Settlement:
         if self._failed_rounds == 0:
             log.warning("the panel did not take a result, it waits", reason=problem.reason)
         self._retry_after_s = max(self._retry_after_s, problem.retry_after_s)
         wait_s = max(self._result_pacing.delay_s(delivery.tries + 1), problem.retry_after_s)
-        await self._outbox.postpone(delivery, problem.reason, wait_s=wait_s)
+        return Settlement(delivery, DeliveryStatus.PENDING, problem.reason, wait_s)

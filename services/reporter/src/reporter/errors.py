@@ -65,3 +65,11 @@ class DialerUnavailable(Exception):
 
 class BadPageToken(Exception):
     """A page token that no page ever carried."""
+
+
+class BadNumber(Exception):
+    """A text that is no phone number; the message never repeats it."""
+
+
+class BadFilter(Exception):
+    """A condition on results that makes no sense; the message says which, and what is allowed."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from reporter.ledger import KeptResult
+from reporter.archive import KeptResult
 from reporter.words import enum_word
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2

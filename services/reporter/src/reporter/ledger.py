@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from reporter.alerts import AlertPlan
 from reporter.breaker import BreakerRule, BreakerState, lock_breaker, save_breaker
-from reporter.errors import BadPageToken
-from reporter.storage import Storage, moment, unix_ms
+from reporter.erasing import without_person
+from reporter.storage import Storage, storable, unix_ms
 from reporter.tables import AlertKind, DeliveryStatus, deliveries, results
 from reporter.words import in_words
 from salehi.calls.v1 import calls_pb2
@@ -21,7 +20,20 @@ from servicekit.clock import Clock
 from servicekit.tracing import traceparent
 
 _PANEL = "panel"
-_STREAM_PAGE = 500
+_LAST_SECOND = 253_402_300_799  # of the year 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A report on its way into the ledger.
+
+    Attributes:
+        report: as it came. Personal data.
+        traceparent: the trace it came in; empty when tracing is off.
+    """
+
+    report: reporter_pb2.ReportResultRequest
+    traceparent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +44,19 @@ class Recorded:
         already_known: the attempt was on record before.
         replaced: it was, but only now we know that an operator answered.
         opened: this result opened the breaker.
+        passed: this result was a trial call's, and the cause of the opening is gone.
         to_deliver: the panel must hear of it.
     """
 
     already_known: bool = False
     replaced: bool = False
     opened: bool = False
+    passed: bool = False
     to_deliver: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class KeptResult:
-    """One result as kept.
-
-    Attributes:
-        sequence: grows with every result.
-        report: as reported. Personal data.
-        result: in the campaign's words.
-        received_at: when it was stored, UTC.
-        delivery: where its delivery to the panel stands; None when there is nothing to deliver.
-    """
-
-    sequence: int
-    report: reporter_pb2.ReportResultRequest
-    result: str
-    received_at: datetime
-    delivery: DeliveryStatus | None
-
-
 class Ledger:
-    """Takes and gives results. Every method may raise StoreUnavailable."""
+    """Takes results. Every method may raise StoreUnavailable."""
 
     def __init__(
         self, storage: Storage, clock: Clock, rule: BreakerRule, alert_plan: AlertPlan
@@ -72,7 +67,12 @@ class Ledger:
         self._alert_plan = alert_plan
 
     async def record(self, report: reporter_pb2.ReportResultRequest) -> Recorded:
-        """Store a result, its delivery and what it does to the breaker in one transaction.
+        """Store one result; see `record_all`."""
+        (recorded,) = await self.record_all([Reported(report, traceparent())])
+        return recorded
+
+    async def record_all(self, reported: Sequence[Reported]) -> list[Recorded]:
+        """Store results, their deliveries and what they do to the breaker in one transaction.
 
         The first result of an attempt wins. One exception: a later one that says the operator
         answered replaces it, because that is what the customer lived through. What the panel
@@ -81,73 +81,97 @@ class Ledger:
         now_ms = unix_ms(self._clock)
         async with self._storage.transaction() as connection:
             state = await lock_breaker(connection)
-            known = await connection.scalar(
-                select(results.c.result).where(results.c.attempt_id == report.attempt_id)
-            )
-            if known is not None:
-                return await self._replace(connection, known, report)
-            after = self._rule.after(state, report.outcome, now_ms)
-            opened = after.opening > state.opening
-            sequence = await _insert_result(connection, report, now_ms)
-            to_deliver = _concerns_panel(report)
-            if to_deliver:
-                opening = after.opening if opened else None
-                await _insert_delivery(connection, sequence, report, opening, now_ms)
-            await self._save_breaker(connection, state, after, now_ms)
-        return Recorded(opened=opened, to_deliver=to_deliver)
+            new = await _new_ones(connection, reported)
+            recorded: dict[str, Recorded] = {}
+            openings: dict[str, int] = {}
+            for one in new:
+                after = await self._judge(connection, state, one, now_ms)
+                attempt_id = one.report.attempt_id
+                recorded[attempt_id] = _recorded(state, after, one)
+                if recorded[attempt_id].opened:
+                    openings[attempt_id] = after.opening
+                state = after
+            await _insert(connection, new, openings, now_ms)
+            return [
+                recorded.pop(one.report.attempt_id)
+                if one.report.attempt_id in recorded
+                else await _repeat(connection, one.report)
+                for one in reported
+            ]
 
-    async def page(self, *, size: int, token: str, attempt_id: str) -> tuple[list[KeptResult], str]:
-        """Give results newest first, and the token of the next page (empty on the last).
-
-        Raises:
-            BadPageToken: no page ever carried this token.
-        """
-        query = _kept().order_by(results.c.sequence.desc()).limit(size + 1)
-        if token:
-            query = query.where(results.c.sequence < _sequence_of(token))
-        if attempt_id:
-            query = query.where(results.c.attempt_id == attempt_id)
-        kept = await self._fetch(query)
-        next_token = str(kept[size - 1].sequence) if len(kept) > size else ""
-        return kept[:size], next_token
-
-    async def stream(self) -> AsyncIterator[list[KeptResult]]:
-        """Give all results oldest first, in pages; each page is a transaction of its own."""
-        last = 0
-        while True:
-            query = _kept().where(results.c.sequence > last).order_by(results.c.sequence)
-            page = await self._fetch(query.limit(_STREAM_PAGE))
-            if not page:
-                return
-            yield page
-            last = page[-1].sequence
-
-    async def _replace(
-        self, connection: AsyncConnection, known: str, report: reporter_pb2.ReportResultRequest
-    ) -> Recorded:
-        answered = report.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
-        result = in_words(report.outcome)
-        if not answered or known == result:
-            return Recorded(already_known=True)
-        await connection.execute(
-            update(results)
-            .where(results.c.attempt_id == report.attempt_id)
-            .values(result=result, report=report.SerializeToString())
-        )
-        return Recorded(already_known=True, replaced=True)
-
-    async def _save_breaker(
-        self, connection: AsyncConnection, before: BreakerState, after: BreakerState, now_ms: int
-    ) -> None:
+    async def _judge(
+        self, connection: AsyncConnection, before: BreakerState, one: Reported, now_ms: int
+    ) -> BreakerState:
+        """Store what a new result does to the breaker, and the alert of an opening."""
+        after = self._rule.after(before, one.report, now_ms)
         if after != before:
             await save_breaker(connection, after)
         if after.opening > before.opening:
             await self._alert_plan.tell(connection, AlertKind.OPENED, after, now_ms)
+        return after
 
-    async def _fetch(self, query: Select[*tuple[object, ...]]) -> list[KeptResult]:
-        async with self._storage.transaction() as connection:
-            rows = (await connection.execute(query)).all()
-        return [_kept_result(row) for row in rows]
+
+def _recorded(before: BreakerState, after: BreakerState, one: Reported) -> Recorded:
+    return Recorded(
+        opened=after.opening > before.opening,
+        passed=after.trial_passed and not before.trial_passed,
+        to_deliver=_concerns_panel(one.report),
+    )
+
+
+async def _new_ones(connection: AsyncConnection, reported: Sequence[Reported]) -> list[Reported]:
+    """Give the reports whose attempt is not on record, each attempt once."""
+    first: dict[str, Reported] = {}
+    for one in reported:
+        first.setdefault(one.report.attempt_id, one)
+    known = set(
+        await connection.scalars(
+            select(results.c.attempt_id).where(results.c.attempt_id.in_(list(first)))
+        )
+    )
+    return [one for attempt_id, one in first.items() if attempt_id not in known]
+
+
+async def _insert(
+    connection: AsyncConnection, new: Sequence[Reported], openings: dict[str, int], now_ms: int
+) -> None:
+    """Insert new results, and the deliveries of those that concern the panel."""
+    rows = [_result_row(one.report, now_ms) for one in new]
+    if not rows:
+        return
+    # In this order, because deliveries of one contact leave in the order of their numbers.
+    numbered = insert(results).returning(results.c.sequence, sort_by_parameter_order=True)
+    sequences = (await connection.scalars(numbered, rows)).all()
+    sent_on = [
+        _delivery_row(sequence, one, openings.get(one.report.attempt_id), now_ms)
+        for sequence, one in zip(sequences, new, strict=True)
+        if _concerns_panel(one.report)
+    ]
+    if sent_on:
+        await connection.execute(insert(deliveries), sent_on)
+
+
+async def _repeat(
+    connection: AsyncConnection, report: reporter_pb2.ReportResultRequest
+) -> Recorded:
+    """Take a report of an attempt that is on record."""
+    here = results.c.attempt_id == report.attempt_id
+    known = (await connection.execute(select(results.c.result, results.c.number).where(here))).one()
+    answered = report.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
+    if not answered or known.result == in_words(report.outcome):
+        return Recorded(already_known=True)
+    if not known.number:  # the person has been forgotten meanwhile
+        without_person(report)
+    await connection.execute(
+        update(results)
+        .where(here)
+        .values(
+            result=in_words(report.outcome),
+            report=report.SerializeToString(),
+            has_words=_has_words(report),
+        )
+    )
+    return Recorded(already_known=True, replaced=True)
 
 
 def _concerns_panel(report: reporter_pb2.ReportResultRequest) -> bool:
@@ -155,59 +179,42 @@ def _concerns_panel(report: reporter_pb2.ReportResultRequest) -> bool:
     return report.contact.source == _PANEL and not inbound
 
 
-async def _insert_result(
-    connection: AsyncConnection, report: reporter_pb2.ReportResultRequest, now_ms: int
-) -> int:
-    stored = await connection.execute(
-        insert(results)
-        .values(
-            attempt_id=report.attempt_id,
-            result=in_words(report.outcome)[:200],
-            number=report.contact.number[:40],
-            received_at_ms=now_ms,
-            report=report.SerializeToString(),
-        )
-        .returning(results.c.sequence)
-    )
-    return int(stored.scalar_one())
+def _result_row(report: reporter_pb2.ReportResultRequest, now_ms: int) -> dict[str, object]:
+    return {
+        "attempt_id": report.attempt_id,
+        "result": storable(in_words(report.outcome), 200),
+        "number": storable(report.contact.number, 40),
+        "received_at_ms": now_ms,
+        "report": report.SerializeToString(),
+        "attempted_at_ms": _attempted_at_ms(report, now_ms),
+        "direction": report.direction,
+        "source": storable(report.contact.source, 20),
+        "line": storable(report.line, 80),
+        "has_words": _has_words(report),
+    }
 
 
-async def _insert_delivery(
-    connection: AsyncConnection,
-    sequence: int,
-    report: reporter_pb2.ReportResultRequest,
-    opening: int | None,
-    now_ms: int,
-) -> None:
-    await connection.execute(
-        insert(deliveries).values(
-            sequence=sequence,
-            contact=report.contact.panel_number_id,
-            status=DeliveryStatus.PENDING,
-            tries=0,
-            next_try_at_ms=now_ms,
-            reason="",
-            opening=opening,
-            traceparent=traceparent()[:64],
-        )
-    )
+def _delivery_row(
+    sequence: int, one: Reported, opening: int | None, now_ms: int
+) -> dict[str, object]:
+    return {
+        "sequence": sequence,
+        "contact": one.report.contact.panel_number_id,
+        "status": DeliveryStatus.PENDING,
+        "tries": 0,
+        "next_try_at_ms": now_ms,
+        "reason": "",
+        "opening": opening,
+        "traceparent": one.traceparent[:64],
+        "leased_until_ms": 0,
+    }
 
 
-def _kept() -> Select[*tuple[object, ...]]:
-    return select(results, deliveries.c.status).join_from(results, deliveries, isouter=True)
+def _has_words(report: reporter_pb2.ReportResultRequest) -> bool:
+    return any(turn.heard for turn in report.outcome.turns)
 
 
-def _kept_result(row: Row[*tuple[object, ...]]) -> KeptResult:
-    return KeptResult(
-        sequence=row.sequence,
-        report=reporter_pb2.ReportResultRequest.FromString(row.report),
-        result=row.result,
-        received_at=moment(row.received_at_ms),
-        delivery=None if row.status is None else DeliveryStatus(row.status),
-    )
-
-
-def _sequence_of(token: str) -> int:
-    if not (token.isascii() and token.isdigit() and len(token) <= 18):
-        raise BadPageToken(token)
-    return int(token)
+def _attempted_at_ms(report: reporter_pb2.ReportResultRequest, now_ms: int) -> int:
+    stamp = report.attempted_at if report.HasField("attempted_at") else report.ended_at
+    known = 0 < stamp.seconds <= _LAST_SECOND
+    return int(stamp.ToMilliseconds()) if known else now_ms

@@ -27,6 +27,7 @@ OUTBOX_DEAD = Gauge("salehi_outbox_dead_letters", "Results the panel refused")
 OUTBOX_OLDEST_S = Gauge(
     "salehi_outbox_oldest_age_seconds", "Age of the oldest result the panel has not heard of"
 )
+FORGOTTEN = Counter("salehi_forgotten_total", "What grew too old: results, words", ["what"])
 BREAKER_OPEN = Gauge("salehi_failure_breaker_open", "1 while the failure breaker holds dialing")
 BREAKER_FAILURES = Gauge("salehi_failure_breaker_failures", "Technical failures in a row")
 STORE_ERRORS = Counter("salehi_reporter_store_errors_total", "Times the database was away")

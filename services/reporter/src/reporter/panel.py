@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -50,30 +51,33 @@ class HttpPanel:
     """The panel behind its HTTP address.
 
     Attributes:
-        http: pooled client; its timeout bounds every request.
+        http: pooled client; its timeout bounds every step of a request.
         base_url: without a trailing slash.
         token: bearer token.
         zone: time zone of `attempted_at`.
+        longest_s: what a request may take in all, seconds; a delivery's lease outlasts it.
     """
 
     http: httpx.AsyncClient
     base_url: str
     token: str
     zone: tzinfo
+    longest_s: float = 30.0
 
     async def report(self, report: reporter_pb2.ReportResultRequest, *, switches_off: bool) -> None:
         """Post one result. The same attempt always carries the same Idempotency-Key."""
         body = panel_body(report, self.zone, switches_off=switches_off)
         try:
-            response = await self.http.post(
-                f"{self.base_url}/api/dialer/report-result",
-                json=body,
-                headers={
-                    "Authorization": f"Bearer {self.token}",
-                    "Idempotency-Key": report.attempt_id,
-                },
-            )
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(self.longest_s):
+                response = await self.http.post(
+                    f"{self.base_url}/api/dialer/report-result",
+                    json=body,
+                    headers={
+                        "Authorization": f"Bearer {self.token}",
+                        "Idempotency-Key": report.attempt_id,
+                    },
+                )
+        except (httpx.HTTPError, TimeoutError) as error:
             raise PanelUnavailable(type(error).__name__) from error
         _judge(response)
 

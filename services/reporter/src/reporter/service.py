@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 import grpc
@@ -12,12 +13,15 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
-from reporter.errors import BadPageToken, StoreUnavailable
+from reporter.archive import Archive, KeptResult
+from reporter.dead_letters import DeadLetters
+from reporter.erasing import Eraser
+from reporter.errors import BadFilter, BadNumber, BadPageToken, StoreUnavailable
 from reporter.export import csv_header, csv_rows, json_lines
-from reporter.ledger import KeptResult, Ledger, Recorded
+from reporter.filters import DELIVERY_STATES, conditions
+from reporter.ledger import Recorded
 from reporter.metrics import RESULTS, STORE_ERRORS, TECHNICAL_FAILURES
-from reporter.outbox import Outbox
-from reporter.tables import DeliveryStatus
+from reporter.numbers import NumberForms
 from reporter.words import RESULT_WORDS, in_words
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 
@@ -28,27 +32,41 @@ _DEFAULT_PAGE = 100
 _LARGEST_PAGE = 1000
 # It travels as an HTTP header and is Asterisk's channel id: plain characters, 149 at most.
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9._:-]{1,149}")
-_DELIVERY_STATES = {
-    None: reporter_pb2.DELIVERY_STATE_UNSPECIFIED,
-    DeliveryStatus.PENDING: reporter_pb2.DELIVERY_STATE_PENDING,
-    DeliveryStatus.DELIVERED: reporter_pb2.DELIVERY_STATE_DELIVERED,
-    DeliveryStatus.DEAD: reporter_pb2.DELIVERY_STATE_DEAD,
-}
-
 Context = aio.ServicerContext[object, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept, seen from outside.
+
+    Attributes:
+        archive: the results.
+        dead_letters: deliveries that were given up.
+        eraser: forgets people.
+        forms: how numbers are recognised.
+    """
+
+    archive: Archive
+    dead_letters: DeadLetters
+    eraser: Eraser
+    forms: NumberForms
 
 
 class ReporterServicer(reporter_pb2_grpc.ReporterServiceServicer):
     """Serves `salehi.reporter.v1.ReporterService`.
 
-    `on_recorded` is called after each result that was not on record before.
+    `record` stores one result; `on_recorded` is called after each, and after what leaves more to
+    deliver.
     """
 
     def __init__(
-        self, ledger: Ledger, outbox: Outbox, on_recorded: Callable[[Recorded], None]
+        self,
+        record: Callable[[reporter_pb2.ReportResultRequest], Awaitable[Recorded]],
+        kept: Kept,
+        on_recorded: Callable[[Recorded], None],
     ) -> None:
-        self._ledger = ledger
-        self._outbox = outbox
+        self._take = record
+        self._kept = kept
         self._on_recorded = on_recorded
 
     async def ReportResult(  # noqa: N802 - the contract's name
@@ -58,8 +76,8 @@ class ReporterServicer(reporter_pb2_grpc.ReporterServiceServicer):
         problem = _problem_of(request)
         if problem:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem)
-        async with _store_errors(context):
-            recorded = await self._ledger.record(request)
+        async with _errors(context):
+            recorded = await self._take(request)
         _note(request, recorded)
         self._on_recorded(recorded)
         return reporter_pb2.ReportResultResponse(already_known=recorded.already_known)
@@ -69,9 +87,12 @@ class ReporterServicer(reporter_pb2_grpc.ReporterServiceServicer):
     ) -> reporter_pb2.ListResultsResponse:
         """List results, newest first."""
         size = await _page_size(request.page_size, context)
-        async with _store_errors(context):
-            kept, next_token = await self._ledger.page(
-                size=size, token=request.page_token, attempt_id=request.attempt_id
+        async with _errors(context):
+            kept, next_token = await self._kept.archive.page(
+                size=size,
+                token=request.page_token,
+                attempt_id=request.attempt_id,
+                where=conditions(request.filter, self._kept.forms),
             )
         records = [_record(result) for result in kept]
         return reporter_pb2.ListResultsResponse(results=records, next_page_token=next_token)
@@ -79,13 +100,14 @@ class ReporterServicer(reporter_pb2_grpc.ReporterServiceServicer):
     async def ExportResults(  # noqa: N802 - the contract's name
         self, request: reporter_pb2.ExportResultsRequest, context: Context
     ) -> AsyncIterator[reporter_pb2.ExportResultsResponse]:
-        """Stream all results as one file."""
+        """Stream results as one file."""
         as_json = request.format == reporter_pb2.EXPORT_FORMAT_JSON
-        if not as_json:
-            yield reporter_pb2.ExportResultsResponse(chunk=csv_header())
         render = json_lines if as_json else csv_rows
-        async with _store_errors(context):
-            async for page in self._ledger.stream():
+        async with _errors(context):
+            where = conditions(request.filter, self._kept.forms)
+            if not as_json:
+                yield reporter_pb2.ExportResultsResponse(chunk=csv_header())
+            async for page in self._kept.archive.stream(where):
                 yield reporter_pb2.ExportResultsResponse(chunk=render(page))
 
     async def ListDeadLetters(  # noqa: N802 - the contract's name
@@ -93,32 +115,56 @@ class ReporterServicer(reporter_pb2_grpc.ReporterServiceServicer):
     ) -> reporter_pb2.ListDeadLettersResponse:
         """List deliveries that were given up."""
         size = await _page_size(request.page_size, context)
-        async with _store_errors(context):
-            dead = await self._outbox.dead_letters(size)
+        async with _errors(context):
+            dead, next_token = await self._kept.dead_letters.page(size, request.page_token)
+        letters = [
+            reporter_pb2.DeadLetter(
+                attempt_id=letter.attempt_id,
+                reason=letter.reason,
+                since=_timestamp(letter.since),
+                tries=letter.tries,
+            )
+            for letter in dead
+        ]
         return reporter_pb2.ListDeadLettersResponse(
-            dead_letters=[
-                reporter_pb2.DeadLetter(
-                    attempt_id=letter.attempt_id,
-                    reason=letter.reason,
-                    since=_timestamp(letter.since),
-                    tries=letter.tries,
-                )
-                for letter in dead
-            ]
+            dead_letters=letters, next_page_token=next_token
         )
 
     async def RetryDeadLetters(  # noqa: N802 - the contract's name
         self, request: reporter_pb2.RetryDeadLettersRequest, context: Context
     ) -> reporter_pb2.RetryDeadLettersResponse:
         """Put given-up deliveries back into the queue."""
-        async with _store_errors(context):
-            retried = await self._outbox.retry_dead(list(request.attempt_ids))
+        async with _errors(context):
+            retried = await self._kept.dead_letters.retry(list(request.attempt_ids))
+        log.info("dead letters go out again", count=retried)
         self._on_recorded(Recorded(to_deliver=retried > 0))
         return reporter_pb2.RetryDeadLettersResponse(retried=retried)
 
+    async def DiscardDeadLetters(  # noqa: N802 - the contract's name
+        self, request: reporter_pb2.DiscardDeadLettersRequest, context: Context
+    ) -> reporter_pb2.DiscardDeadLettersResponse:
+        """Drop given-up deliveries."""
+        if request.all == bool(request.attempt_ids):
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "name attempt_ids, or set all, not both"
+            )
+        async with _errors(context):
+            discarded = await self._kept.dead_letters.discard(list(request.attempt_ids))
+        log.info("dead letters are discarded", count=discarded)
+        return reporter_pb2.DiscardDeadLettersResponse(discarded=discarded)
+
+    async def ErasePerson(  # noqa: N802 - the contract's name
+        self, request: reporter_pb2.ErasePersonRequest, context: Context
+    ) -> reporter_pb2.ErasePersonResponse:
+        """Erase what is kept about one person."""
+        async with _errors(context):
+            erased = await self._kept.eraser.erase(request.number)
+        log.info("a person is erased", results=erased.now, waiting=erased.waiting)
+        return reporter_pb2.ErasePersonResponse(erased=erased.now, waiting=erased.waiting)
+
 
 @asynccontextmanager
-async def _store_errors(context: Context) -> AsyncIterator[None]:
+async def _errors(context: Context) -> AsyncIterator[None]:
     try:
         yield
     except StoreUnavailable:
@@ -126,6 +172,8 @@ async def _store_errors(context: Context) -> AsyncIterator[None]:
         await context.abort(grpc.StatusCode.UNAVAILABLE, "the database is away: try again")
     except BadPageToken:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "page_token is none of ours")
+    except (BadFilter, BadNumber) as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
 
 def _problem_of(request: reporter_pb2.ReportResultRequest) -> str:
@@ -160,7 +208,7 @@ def _note(request: reporter_pb2.ReportResultRequest, recorded: Recorded) -> None
 
 def _record(kept: KeptResult) -> reporter_pb2.ResultRecord:
     return reporter_pb2.ResultRecord(
-        report=kept.report, result=kept.result, delivery=_DELIVERY_STATES[kept.delivery]
+        report=kept.report, result=kept.result, delivery=DELIVERY_STATES[kept.delivery]
     )
 
 

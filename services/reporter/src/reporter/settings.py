@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+import phonenumbers
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from servicekit.settings import CsvTuple, PeerAddress, Port, ServiceSettings, WebAddress
 
@@ -48,12 +49,49 @@ class ReporterSettings(ServiceSettings):
         le=1000,
         description="technical failures in a row that pause dialing and alert, 1 to 1000",
     )
+    breaker_retry_after: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        description="seconds after which an open breaker tries one call, doubling up to an hour "
+        "while that fails, 10 to 86400; 0: somebody must resume dialing",
+    )
+    results_retention_days: int = Field(
+        365,
+        ge=0,
+        le=36_500,
+        description="days a result is kept once the panel need not hear of it any more; "
+        "0: for ever",
+    )
+    transcripts_retention_days: int = Field(
+        30,
+        ge=0,
+        le=36_500,
+        description="days the words that were heard are kept; 0: as long as their result",
+    )
+    number_region: str = Field(
+        "IR", description="country of numbers without a country prefix, two letters: IR"
+    )
     http_timeout: float = Field(
         10.0, gt=0, le=300, description="seconds a request to panel or SMS gateway may take"
     )
     http_max_connections: int = Field(
         100, ge=1, le=10_000, description="connections open at once, 1 to 10000"
     )
+
+    @field_validator("breaker_retry_after")
+    @classmethod
+    def _is_no_hurry(cls, value: float) -> float:
+        if 0 < value < 10:
+            raise ValueError("too soon after a pause")
+        return value
+
+    @field_validator("number_region")
+    @classmethod
+    def _is_region(cls, value: str) -> str:
+        if value not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError("no such country code")
+        return value
 
     @model_validator(mode="after")
     def _panel_needs_token(self) -> ReporterSettings:

@@ -30,6 +30,11 @@ class DeliveryStatus(enum.StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     DEAD = "dead"
+    DISCARDED = "discarded"
+
+
+# What the panel need not hear of any more.
+SETTLED = (DeliveryStatus.DELIVERED, DeliveryStatus.DISCARDED)
 
 
 class AlertStatus(enum.StrEnum):
@@ -48,8 +53,9 @@ class AlertKind(enum.StrEnum):
     CLOSED = "closed"
 
 
-# One row per attempt. `report` is the message as reported, so that nothing of it is ever lost;
-# `number` repeats the person's number, to find what is kept about one person.
+# One row per attempt. `report` is the message as reported, so that nothing of it is lost before it
+# has to be; the other columns repeat what results are found by. `attempted_at_ms` is the end of the
+# call, or its arrival here, where the report does not say when the attempt began.
 results = Table(
     "reporter_results",
     metadata,
@@ -59,11 +65,32 @@ results = Table(
     Column("number", String(40), nullable=False, index=True),
     Column("received_at_ms", BigInteger, nullable=False, index=True),
     Column("report", LargeBinary, nullable=False),
+    Column("attempted_at_ms", BigInteger, nullable=False, index=True),
+    Column("direction", Integer, nullable=False),
+    Column("source", String(20), nullable=False),
+    Column("line", String(80), nullable=False),
+    Column("has_words", Boolean, nullable=False),
+    Index("reporter_results_words", "has_words", "received_at_ms"),
+)
+
+# Results of people who asked to be forgotten while the panel must still hear of them; the row goes
+# with the personal data, once the delivery is settled.
+erasures = Table(
+    "reporter_erasures",
+    metadata,
+    Column(
+        "sequence",
+        _RowNumber,
+        ForeignKey("reporter_results.sequence", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
 )
 
 # The outbox: one row per result that must reach the panel, written together with the result.
 # `contact` is the panel's number id: deliveries of one contact leave in the order of `sequence`.
-# `opening` names the opening of the breaker that this result caused.
+# `opening` names the opening of the breaker that this result caused. Until `leased_until_ms` the
+# row is in the hands of one reporter that is just sending it.
 deliveries = Table(
     "reporter_deliveries",
     metadata,
@@ -82,11 +109,13 @@ deliveries = Table(
     Column("settled_at_ms", BigInteger),
     Column("opening", Integer),
     Column("traceparent", String(64), nullable=False),
-    Index("reporter_deliveries_due", "status", "next_try_at_ms"),
+    Column("leased_until_ms", BigInteger, nullable=False),
+    Index("reporter_deliveries_due", "status", "next_try_at_ms", "sequence"),
     Index("reporter_deliveries_order", "contact", "status", "sequence"),
 )
 
-# The failure breaker: exactly one row, id 1. Every recording locks it first.
+# The failure breaker: exactly one row, id 1. Every recording locks it first. `keeper` is the
+# reporter that looks after it, until `kept_until_ms`.
 breaker = Table(
     "reporter_breaker",
     metadata,
@@ -97,9 +126,16 @@ breaker = Table(
     Column("reason", String(200), nullable=False),
     Column("opened_at_ms", BigInteger, nullable=False),
     Column("pause_stored", Boolean, nullable=False),
+    Column("waiting_since_ms", BigInteger, nullable=False),
+    Column("trials_failed", Integer, nullable=False),
+    Column("trial_granted_at_ms", BigInteger, nullable=False),
+    Column("trial_passed", Boolean, nullable=False),
+    Column("keeper", String(100), nullable=False),
+    Column("kept_until_ms", BigInteger, nullable=False),
 )
 
-# One row per SMS; the constraint is what makes it one alert per opening and admin.
+# One row per SMS; the constraint is what makes it one alert per opening and admin. While it is
+# being sent, `next_try_at_ms` is when nobody can be sending it any more.
 alerts = Table(
     "reporter_alerts",
     metadata,

@@ -26,3 +26,7 @@ class Wake:
                 await self._event.wait()
         except TimeoutError:
             return
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass; no ring ends it."""
+        await asyncio.sleep(seconds)
