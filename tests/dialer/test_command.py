@@ -228,7 +228,7 @@ async def test_a_person_is_erased(terminal: Terminal, storage: Storage, clock: H
     await add(storage, [file_contact(1)], clock)
     await terminal.tell("do-not-call", "add", "09120000001")
     said = await terminal.tell("erase", "09120000001")
-    assert said[0] == "1 contacts and 0 attempts erased; the number is on the do-not-call list"
+    assert said[0] == "contacts erased: 1, attempts: 0; the number is on the do-not-call list"
     forgotten = await terminal.tell("erase", "09120000001", "--forget-do-not-call")
     assert forgotten[0].endswith("the number is not on the do-not-call list")
     nobody = await terminal.type("erase", "nobody")

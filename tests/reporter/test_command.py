@@ -95,7 +95,7 @@ async def test_erase_command(site: Site) -> None:
         await site.report(
             [report_of(source="file"), report_of(source="file", number="+989120000102")]
         )
-        assert (await _said(site, "erase", "09120000101"))[:2] == (0, "1 results erased\n")
+        assert (await _said(site, "erase", "09120000101"))[:2] == (0, "results erased: 1\n")
         _, out, _ = await _said(site, "results", "--show-numbers")
         assert "+989120000101" not in out
         assert "+989120000102" in out

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reporter.archive import KeptResult
-from reporter.export import COLUMNS, csv_header, csv_rows, escape_formula, json_lines
+from reporter.export import COLUMNS, csv_header, csv_rows, json_lines
 from reporter.tables import DeliveryStatus
 from reporter_support.reports import report_of
 from salehi.calls.v1 import calls_pb2
+from servicekit.cli import escape_formula
 
 
 def _kept(*heard: str, number: str = "+989120000101") -> KeptResult:

@@ -221,7 +221,7 @@ def _erase(wanted: Namespace, dialer: RemoteDialer) -> None:
     erased = dialer.erase(wanted.number, forget_do_not_call=wanted.forget_do_not_call)
     listed = "is" if erased.on_do_not_call else "is not"
     sys.stdout.write(
-        f"{erased.contacts} contacts and {erased.attempts} attempts erased; "
+        f"contacts erased: {erased.contacts}, attempts: {erased.attempts}; "
         f"the number {listed} on the do-not-call list\n"
         "results are the reporter's: reporter erase NUMBER\n"
     )

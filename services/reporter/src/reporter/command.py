@@ -8,8 +8,6 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
-from zoneinfo import ZoneInfo
 
 from reporter.listing import letters_table, results_table
 from reporter.remote import RemoteReporter, connected
@@ -17,8 +15,7 @@ from reporter.settings import ReporterSettings
 from reporter.words import RESULT_WORDS
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2
-from servicekit.errors import EXIT_CANNOT_START, StartupError
-from servicekit.settings import ServiceSettings, load_settings
+from servicekit.cli import output_file, own_address, own_zone, run_errand
 
 _FORMATS = {
     "csv": reporter_pb2.EXPORT_FORMAT_CSV,
@@ -39,13 +36,15 @@ _DELIVERIES = {
 def run_command(arguments: Sequence[str]) -> int:
     """Run a command of the command line; give the exit status."""
     wanted = _parser().parse_args(arguments)
-    try:
-        with connected(wanted.address or _own_address()) as reporter:
+
+    def errand() -> int:
+        with connected(
+            wanted.address or own_address(ReporterSettings, "reporter_port")
+        ) as reporter:
             wanted.run(wanted, reporter)
-    except StartupError as error:
-        sys.stderr.write(f"reporter: {error}\n")
-        return EXIT_CANNOT_START
-    return 0
+        return 0
+
+    return run_errand("reporter", errand)
 
 
 def _parser() -> ArgumentParser:
@@ -117,16 +116,6 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _own_address() -> str:
-    settings = load_settings(ReporterSettings)
-    host = "127.0.0.1" if settings.bind_host in {"0.0.0.0", "::"} else settings.bind_host  # noqa: S104 - read, not bound
-    return f"{host}:{settings.reporter_port}"
-
-
-def _zone() -> ZoneInfo:
-    return ZoneInfo(load_settings(ServiceSettings).timezone)
-
-
 def _filter(wanted: Namespace) -> reporter_pb2.ResultFilter:
     found = reporter_pb2.ResultFilter(
         result=wanted.result, line=wanted.line, source=wanted.source, number=wanted.number
@@ -138,31 +127,15 @@ def _filter(wanted: Namespace) -> reporter_pb2.ResultFilter:
     for name in ("since", "until"):
         moment: datetime | None = getattr(wanted, name)
         if moment is not None:
-            aware = moment if moment.tzinfo else moment.replace(tzinfo=_zone())
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=own_zone())
             getattr(found, name).FromDatetime(aware)
     return found
 
 
 def _export(wanted: Namespace, reporter: RemoteReporter) -> None:
-    output: Path | None = wanted.output
-    try:
-        if output is None:
-            _stream(wanted, reporter, sys.stdout.buffer)
-            return
-        # Half a file must never pass for a whole one.
-        part = output.with_name(f"{output.name}.part")
-        with part.open("wb") as file:
-            _stream(wanted, reporter, file)
-        part.replace(output)
-    except OSError as error:
-        raise StartupError(
-            f"{output or 'standard output'} cannot be written ({error.strerror})"
-        ) from error
-
-
-def _stream(wanted: Namespace, reporter: RemoteReporter, file: BinaryIO) -> None:
-    file.writelines(reporter.export(_FORMATS[wanted.format], _filter(wanted)))
-    file.flush()
+    with output_file(wanted.output) as file:
+        file.writelines(reporter.export(_FORMATS[wanted.format], _filter(wanted)))
+        file.flush()
 
 
 def _results(wanted: Namespace, reporter: RemoteReporter) -> None:
@@ -170,7 +143,7 @@ def _results(wanted: Namespace, reporter: RemoteReporter) -> None:
     if not found:
         sys.stdout.write("no results\n")
         return
-    sys.stdout.write(results_table(found, _zone(), show_numbers=wanted.show_numbers))
+    sys.stdout.write(results_table(found, own_zone(), show_numbers=wanted.show_numbers))
     _say_more(len(found), more=more)
 
 
@@ -179,7 +152,7 @@ def _list_letters(wanted: Namespace, reporter: RemoteReporter) -> None:
     if not found:
         sys.stdout.write("no dead letters\n")
         return
-    sys.stdout.write(letters_table(found, _zone()))
+    sys.stdout.write(letters_table(found, own_zone()))
     _say_more(len(found), more=more)
 
 
@@ -196,7 +169,7 @@ def _discard(wanted: Namespace, reporter: RemoteReporter) -> None:
 def _erase(wanted: Namespace, reporter: RemoteReporter) -> None:
     erased, waiting = reporter.erase(wanted.number)
     later = f", {waiting} will be once the panel has heard of them" if waiting else ""
-    sys.stdout.write(f"{erased} results erased{later}\n")
+    sys.stdout.write(f"results erased: {erased}{later}\n")
 
 
 def _say_more(shown: int, *, more: bool) -> None:

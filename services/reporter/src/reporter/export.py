@@ -15,6 +15,7 @@ from reporter.archive import KeptResult
 from reporter.words import enum_word
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
+from servicekit.cli import escape_formula
 
 COLUMNS = (
     "attempt_id",
@@ -38,9 +39,6 @@ COLUMNS = (
     "delivery",
 )
 
-# What makes a spreadsheet read a cell as a formula (OWASP, "CSV injection"), full-width forms too.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
 
 def csv_header() -> bytes:
     """Give the header row."""
@@ -56,11 +54,6 @@ def json_lines(kept: Iterable[KeptResult]) -> bytes:
     """Give results as JSON, one object per line, numbers and words as they are."""
     lines = (json.dumps(_fields(result), ensure_ascii=False) + "\n" for result in kept)
     return "".join(lines).encode()
-
-
-def escape_formula(text: str) -> str:
-    """Keep a spreadsheet from running a cell: what starts like a formula gets a leading quote."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
 
 
 def _csv_bytes(rows: Iterable[Iterable[str]]) -> bytes:

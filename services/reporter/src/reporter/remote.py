@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import grpc
 
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
-from servicekit.errors import StartupError
+from servicekit.cli import rpc_errors
 
 _DEADLINE_S = 30.0
 _EXPORT_DEADLINE_S = 600.0
@@ -27,7 +27,7 @@ class RemoteReporter:
     ) -> Iterator[bytes]:
         """Give the chunks of an export."""
         request = reporter_pb2.ExportResultsRequest(format=file_format, filter=wanted)
-        with self._errors():
+        with rpc_errors("reporter", self._address):
             for answer in self._stub.ExportResults(request, timeout=_EXPORT_DEADLINE_S):
                 yield answer.chunk
 
@@ -41,7 +41,7 @@ class RemoteReporter:
             request = reporter_pb2.ListResultsRequest(
                 page_size=min(limit - len(found), _LARGEST_PAGE), page_token=token, filter=wanted
             )
-            with self._errors():
+            with rpc_errors("reporter", self._address):
                 page = self._stub.ListResults(request, timeout=_DEADLINE_S)
             found += page.results
             token = page.next_page_token
@@ -56,7 +56,7 @@ class RemoteReporter:
             request = reporter_pb2.ListDeadLettersRequest(
                 page_size=min(limit - len(found), _LARGEST_PAGE), page_token=token
             )
-            with self._errors():
+            with rpc_errors("reporter", self._address):
                 page = self._stub.ListDeadLetters(request, timeout=_DEADLINE_S)
             found += page.dead_letters
             token = page.next_page_token
@@ -66,7 +66,7 @@ class RemoteReporter:
     def retry(self, attempt_ids: list[str]) -> int:
         """Put dead letters back into the queue, all when none is named; give how many."""
         request = reporter_pb2.RetryDeadLettersRequest(attempt_ids=attempt_ids)
-        with self._errors():
+        with rpc_errors("reporter", self._address):
             return int(self._stub.RetryDeadLetters(request, timeout=_DEADLINE_S).retried)
 
     def discard(self, attempt_ids: list[str]) -> int:
@@ -74,34 +74,15 @@ class RemoteReporter:
         request = reporter_pb2.DiscardDeadLettersRequest(
             attempt_ids=attempt_ids, all=not attempt_ids
         )
-        with self._errors():
+        with rpc_errors("reporter", self._address):
             return int(self._stub.DiscardDeadLetters(request, timeout=_DEADLINE_S).discarded)
 
     def erase(self, number: str) -> tuple[int, int]:
         """Erase a person; give how many results are erased, and how many wait."""
         request = reporter_pb2.ErasePersonRequest(number=number)
-        with self._errors():
+        with rpc_errors("reporter", self._address):
             answer = self._stub.ErasePerson(request, timeout=_DEADLINE_S)
         return answer.erased, answer.waiting
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except grpc.RpcError as error:
-            raise StartupError(self._explain(error)) from error
-
-    def _explain(self, error: grpc.RpcError) -> str:
-        code, details = error.code(), str(error.details() or "")
-        if code is grpc.StatusCode.INVALID_ARGUMENT:
-            return details
-        if code is grpc.StatusCode.UNAVAILABLE and details.startswith("the database"):
-            return f"the reporter at {self._address} answers: {details}"
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"the reporter at {self._address} did not answer in time: try again"
-        return (
-            f"no reporter answers at {self._address} ({code.name}): start it, or name its --address"
-        )
 
 
 @contextmanager
