@@ -6,7 +6,7 @@ PYTHON ?= python3
 NETWORK ?= sipp
 export PYTHON
 
-.PHONY: help install demo test run lab lab-down lab-status lint types unit e2e protos protos-check breaking lock
+.PHONY: help install demo test run lab lab-down lab-status lint types unit e2e simulate bench protos protos-check breaking lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,13 @@ unit: install  ## Tests without Asterisk
 
 e2e: install  ## Tests against the real Asterisk
 	@scripts/test.sh e2e
+
+simulate: install  ## Dial a million simulated calls and judge each (ATTEMPTS=n, SEED=n, DATABASE=postgresql)
+	@PYTHONPATH=tests $(VENV)/python -m simulation --attempts $(or $(ATTEMPTS),1000000) \
+		$(if $(SEED),--seed $(SEED)) --database $(or $(DATABASE),sqlite)
+
+bench: install  ## Measure claims, imports, results and deliveries per second on both databases
+	@PYTHONPATH=tests $(VENV)/python -m bench
 
 protos: install  ## Regenerate the stubs under protos/gen
 	@scripts/protos.sh

@@ -89,7 +89,8 @@ async def refused(claimer: Claimer) -> NotNow:
 async def place(storage: Storage, claim: Claim, clock: HandClock) -> None:
     """Let the gateway have the call."""
     async with storage.transaction() as connection:
-        assert await attempt_records.mark_placed(connection, claim.attempt_id, now_ms(clock))
+        assert await attempt_records.mark_placed(connection, claim.attempt_id)
+        await attempt_records.mark_originated(connection, claim.attempt_id, now_ms(clock))
 
 
 async def end(

@@ -80,6 +80,8 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
                 )
             )
             self.dial(request)
+            self.calls[request.attempt_id].originated_at.GetCurrentTime()
+            self._put(self.calls[request.attempt_id])
         if habit is Habit.LOSE_ANSWER:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
         return calls_pb2.PlaceCallResponse(call=self.calls[request.attempt_id], already_known=known)

@@ -51,6 +51,7 @@ def call_message(live: LiveCall) -> calls_pb2.Call:
         line=plan.line,
         contact=_contact(plan.person),
         created_at=_time(record.created_at),
+        originated_at=_time(record.originated_at),
         answered_at=_time(record.answered_at),
         ended_at=_time(record.ended_at),
         outcome=outcome_message(record, record.verdict) if record.verdict else None,

@@ -32,7 +32,12 @@ _NO_OPERATOR = "operator_unavailable"
 _MARK_PLACED = (
     update(attempts)
     .where(attempts.c.id == bindparam("attempt_id"), attempts.c.state == AttemptState.CLAIMED)
-    .values(state=AttemptState.PLACED, originated_at_ms=bindparam("at_ms"))
+    .values(state=AttemptState.PLACED)
+)
+_MARK_ORIGINATED = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt_id"), attempts.c.originated_at_ms.is_(None), IS_OPEN)
+    .values(originated_at_ms=bindparam("at_ms"))
 )
 _END = (
     update(attempts)
@@ -132,10 +137,14 @@ def stage_of(call: Call) -> Stage:
     return Stage.ANSWERED if answered else Stage.DIALING
 
 
-async def mark_placed(connection: AsyncConnection, attempt_id: str, at_ms: int) -> bool:
+async def mark_placed(connection: AsyncConnection, attempt_id: str) -> bool:
     """Record that the gateway has the call; True when that was news."""
-    known = {"attempt_id": attempt_id, "at_ms": at_ms}
-    return (await connection.execute(_MARK_PLACED, known)).rowcount == 1
+    return (await connection.execute(_MARK_PLACED, {"attempt_id": attempt_id})).rowcount == 1
+
+
+async def mark_originated(connection: AsyncConnection, attempt_id: str, at_ms: int) -> None:
+    """Record that the call has left, by this moment at the latest."""
+    await connection.execute(_MARK_ORIGINATED, {"attempt_id": attempt_id, "at_ms": at_ms})
 
 
 async def mark_stage(connection: AsyncConnection, attempt_id: str, stage: Stage) -> bool:

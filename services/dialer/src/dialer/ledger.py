@@ -65,7 +65,7 @@ class Ledger:
     async def placed(self, attempt_id: str) -> None:
         """Record that the gateway has the call."""
         async with self._storage.transaction() as connection:
-            await attempts.mark_placed(connection, attempt_id, now_ms(self._clock))
+            await attempts.mark_placed(connection, attempt_id)
         self._bells.dial.ring()
 
     async def withdraw(self, attempt_id: str) -> None:
@@ -96,12 +96,11 @@ class Ledger:
             elif ending is not None:
                 ended = await self._end(connection, call.attempt_id, ending)
             else:
-                await attempts.mark_placed(connection, call.attempt_id, now_ms(self._clock))
-                await attempts.mark_stage(connection, call.attempt_id, stage_of(call))
+                await self._note_progress(connection, call)
         if ended and ending is not None:
             self._tell(call.attempt_id, ending)
-        if state is None and ending is not None:
-            self._bells.dial.ring()
+        if (state is None and ending) or (ending is None and call.HasField("originated_at")):
+            self._bells.dial.ring()  # its line is free, or rests from now on and no longer
         return ending is not None or state is not AttemptState.ENDED
 
     async def forget_other_calls(self, alive: set[str], listed_at_ms: int) -> None:
@@ -128,6 +127,13 @@ class Ledger:
         return await attempts.end(
             connection, attempt_id, ending, policy=self._policy, at_ms=now_ms(self._clock)
         )
+
+    async def _note_progress(self, connection: AsyncConnection, call: Call) -> None:
+        await attempts.mark_placed(connection, call.attempt_id)
+        if call.HasField("originated_at"):
+            # Its moment is by another clock; by ours it has left by now.
+            await attempts.mark_originated(connection, call.attempt_id, now_ms(self._clock))
+        await attempts.mark_stage(connection, call.attempt_id, stage_of(call))
 
     async def _note_other(
         self, connection: AsyncConnection, call: Call, ending: Ending | None

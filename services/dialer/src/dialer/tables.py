@@ -100,7 +100,7 @@ contacts = Table(
 )
 
 # One row per try to reach one person; what the limits count. `local_date` is the day of the claim.
-# `originated_at_ms` is when the gateway acknowledged the call; NULL before.
+# `originated_at_ms` is when we knew that the call had left; NULL before.
 # `stage` is what operators need to know of it.
 # The partial unique index makes two live attempts for one person impossible.
 attempts = Table(

@@ -526,6 +526,7 @@ class Call(_message.Message):
     ANSWERED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    ORIGINATED_AT_FIELD_NUMBER: _builtins.int
     attempt_id: _builtins.str
     """The attempt. Inbound calls get one from the gateway."""
     direction: Global___Direction.ValueType
@@ -554,6 +555,12 @@ class Call(_message.Message):
     def outcome(self) -> Global___Outcome:
         """Set when state is ENDED."""
 
+    @_builtins.property
+    def originated_at(self) -> _timestamp_pb2.Timestamp:
+        """When Asterisk had taken the originate, so that the call had left; unset before, and for inbound
+        calls.
+        """
+
     def __init__(
         self,
         *,
@@ -566,10 +573,11 @@ class Call(_message.Message):
         answered_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         outcome: Global___Outcome | None = ...,
+        originated_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "ended_at", b"ended_at", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "ended_at", b"ended_at", "originated_at", b"originated_at", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "attempt_id", b"attempt_id", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "ended_at", b"ended_at", "line", b"line", "outcome", b"outcome", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "attempt_id", b"attempt_id", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "ended_at", b"ended_at", "line", b"line", "originated_at", b"originated_at", "outcome", b"outcome", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

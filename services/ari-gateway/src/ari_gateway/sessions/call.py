@@ -165,7 +165,7 @@ class Call:
             except AriRefused as error:
                 reason = "trunk_unreachable" if error.status >= 500 else "endpoint_refused"
                 raise CallFailed(reason, technical=True) from error
-            self.live.dialled = True
+            self.live.has_left()
             await self.until(answered, plan.ring_timeout_s + LONGEST_STEP_S)
 
     def _left_to_dial_s(self) -> float | None:

@@ -93,6 +93,7 @@ class Record:
     """What was seen of the call so far; times are aware, in UTC."""
 
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    originated_at: datetime | None = None
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     cause: int = 0
@@ -160,6 +161,11 @@ class LiveCall:
         if not self._over.done():
             self._over.set_exception(ending)
             self._over.exception()  # looked at: the loop must not complain when no verb waits
+
+    def has_left(self) -> None:
+        """Asterisk has taken the originate."""
+        self.dialled, self.record.originated_at = True, datetime.now(UTC)
+        self.tell()
 
     def tell(self) -> None:
         """Tell that something changed."""

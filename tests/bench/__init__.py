@@ -1,0 +1,1 @@
+"""How fast claims, imports, results and deliveries are on either database."""

@@ -1,0 +1,1 @@
+"""Campaigns over a virtual clock, judged by what reaches the trunk."""
