@@ -21,13 +21,13 @@ from dialer.limits import Line, LineLimits, Pace
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.retries import RetryPolicy
-from dialer.storage import Storage
 from dialer.tables import ContactState, Source, attempts, contacts
 from dialer.waking import Bells
 from dialer.windows import CallWindow
 from dialer_support.campaign import TEHRAN
 from salehi.calls.v1.calls_pb2 import Result
 from servicekit.database import open_database
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 _CHUNK = 500

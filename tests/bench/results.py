@@ -12,11 +12,11 @@ from reporter.delivery import DeliveryWorker
 from reporter.intake import Intake
 from reporter.ledger import Ledger
 from reporter.outbox import Outbox
-from reporter.storage import Storage
 from reporter_support.reports import report_of
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 from servicekit.clock import SystemClock
 from servicekit.database import open_database
+from servicekit.storage import Storage
 from support.timing import running
 
 _RESULTS_EACH = 1000

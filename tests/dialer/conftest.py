@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from dialer import gateway as gateway_adapter
-from dialer.storage import Storage
 from dialer_support.campaign import opened
 from dialer_support.gateway import FakeGateway
 from dialer_support.gateway import served as gateway_served
 from servicekit.channel import Peer
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

@@ -8,7 +8,6 @@ from dialer.attempts import Ending
 from dialer.gateway import SERVICE, Gateway
 from dialer.limits import Line, LineLimits
 from dialer.pauses import Pause, PauseKind, hold, lift
-from dialer.storage import Storage
 from dialer.tables import AttemptState, attempts
 from dialer_support.campaign import add, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, Habit, served
@@ -16,6 +15,7 @@ from dialer_support.house import House
 from salehi.calls.v1 import calls_pb2
 from servicekit.channel import Peer
 from servicekit.clock import SystemClock
+from servicekit.storage import Storage
 from support.timing import HandClock, eventually, running
 
 SLOW = (Line("1001", LineLimits(1, 1000, 1000)),)

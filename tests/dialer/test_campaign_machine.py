@@ -15,10 +15,10 @@ from dialer.contacts import NewContact
 from dialer.limits import Line, LineLimits, Pace
 from dialer.pauses import PauseKind
 from dialer.retries import RetryPolicy
-from dialer.storage import Storage
 from dialer.tables import Source
 from dialer.windows import CallWindow
 from dialer_support.campaign import TEHRAN, number
+from servicekit.storage import Storage
 from simulation.calls import (
     DECLINED,
     ENDS,
@@ -48,7 +48,7 @@ errands = st.builds(
     Errand,
     st.sampled_from(Fate),
     journey_ms=st.integers(0, LONGEST_JOURNEY_MS),
-    originate_ms=st.integers(0, 50),
+    originate_ms=st.sampled_from((0, 50, 800)),
     appear_ms=st.integers(0, 50),
     answer_ms=st.integers(0, 6000),
 )
@@ -192,10 +192,21 @@ class CampaignMachine(RuleBasedStateMachine):
             self.faults.arm(trouble, figure)
         elif trouble == "gateway":
             self.world.network.restart_gateway(50 * figure, min(LONGEST_ADOPTION_MS, 900 * figure))
+            self.do(self.world.pass_time(50 * figure))
+            self.do(self.world.look(0))
         elif trouble == "Asterisk":
             self.world.network.restart_asterisk()
         else:
             self.do(self.world.kill(figure % REPLICAS))
+
+    @rule(line=st.sampled_from(LINES), person=people, replica=replicas)
+    def restart_during_an_inbound_call(self, line: Line, person: int, replica: int) -> None:
+        """The gateway comes back, and takes a moment to find the caller we know of."""
+        self.ring_in(line, person)
+        self.world.network.restart_gateway(100, LONGEST_ADOPTION_MS)
+        self.do(self.world.pass_time(200))
+        self.do(self.world.look(replica))
+        self.dial(None, 110, slow=False)
 
     @rule(person=people, again=st.booleans())
     def list_number(self, person: int, again: bool) -> None:  # noqa: FBT001 - drawn

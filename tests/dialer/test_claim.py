@@ -10,7 +10,6 @@ from dialer.limits import LEFT_BY_MS, Limit, Line, LineLimits
 from dialer.moments import now_ms, unix_ms
 from dialer.pauses import Pause, PauseKind, hold, lift
 from dialer.retries import RetryPolicy
-from dialer.storage import Storage
 from dialer.tables import ContactState, Source, attempts, contacts, other_calls, reports
 from dialer.windows import CallWindow
 from dialer_support.campaign import (
@@ -30,6 +29,7 @@ from dialer_support.campaign import (
 )
 from salehi.calls.v1.calls_pb2 import Disposition, Result
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 BUSY = Ending(Result.RESULT_MISSED, "busy", Disposition.DISPOSITION_BUSY)

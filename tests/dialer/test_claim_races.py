@@ -9,9 +9,9 @@ from dialer.claim import Claimer
 from dialer.engine import MIGRATIONS
 from dialer.limits import Line, LineLimits
 from dialer.moments import now_ms
-from dialer.storage import Storage
 from dialer_support.campaign import add, rules, static_contact
 from servicekit.database import open_database
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

@@ -15,12 +15,12 @@ from dialer.claim import Claimer
 from dialer.command import run_command
 from dialer.gateway import IDEMPOTENT, SERVICE, Gateway
 from dialer.pauses import Pause, PauseKind, hold
-from dialer.storage import Storage
 from dialer_support.campaign import add, claimed, end, file_contact, place, static_contact
 from dialer_support.gateway import FakeGateway
 from dialer_support.served import RULES, Doors
 from salehi.calls.v1 import calls_pb2
 from servicekit.channel import Peer
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

@@ -15,9 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from dialer.errors import StoreUnavailable
 from dialer.limits import Line, LineLimits
-from dialer.storage import Storage
 from dialer.tables import AttemptState, attempts
 from dialer_support import evidence
 from dialer_support.campaign import opened, rows_of
@@ -26,6 +24,7 @@ from dialer_support.gateway import FakeGateway, served
 from dialer_support.network import Manners, open_network
 from dialer_support.processes import DialerProcess, running_dialers
 from salehi.dialer.v1 import dialer_pb2
+from servicekit.storage import Storage, StoreUnavailable
 from support.postgres import PostgresServer, postgres_server
 from support.timing import eventually
 

@@ -9,9 +9,9 @@ import pytest
 from grpc import aio
 
 from dialer.gateway import Gateway
-from dialer.storage import Storage
 from dialer_support.served import Doors, Stub
 from salehi.dialer.v1 import dialer_pb2
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

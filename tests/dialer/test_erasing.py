@@ -12,7 +12,6 @@ from dialer.attempts import Ending
 from dialer.claim import Claimer
 from dialer.gateway import Gateway
 from dialer.reports import queue_report
-from dialer.storage import Storage
 from dialer.tables import ContactState, attempts, contacts, do_not_call, other_calls, reports
 from dialer_support.campaign import (
     add,
@@ -28,6 +27,7 @@ from dialer_support.served import RULES, Doors, Stub
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

@@ -13,10 +13,10 @@ from dialer.importing import Importer, ImportRules
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.starting import take_contacts_file, take_static
-from dialer.storage import Storage
 from dialer.tables import contacts
 from dialer.waking import Bells
 from dialer_support.campaign import number, opened, rows_of
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

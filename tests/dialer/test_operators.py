@@ -8,10 +8,10 @@ from dialer.limits import Limit, Line
 from dialer.moments import now_ms
 from dialer.operators import read_operator_load
 from dialer.pauses import Pause, PauseKind, grant_trials, hold
-from dialer.storage import Storage
 from dialer.tables import Stage, other_calls
 from dialer_support.campaign import PLENTY, add, claimed, end, place, refused, rules, static_contact
 from salehi.calls.v1.calls_pb2 import Disposition, Result
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 NO = Ending(

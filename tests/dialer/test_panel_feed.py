@@ -11,13 +11,13 @@ from dialer.numbers import NumberPlan
 from dialer.panel import Panel
 from dialer.panel_feed import LOCK_MS, Asking, PanelFeed
 from dialer.pauses import Pause, PauseKind, hold, in_force, lift
-from dialer.storage import Storage
 from dialer.tables import batches, contacts, pauses, reports
 from dialer.waking import Bells
 from dialer_support.campaign import add, claimed, file_contact, number, refused, rows_of, rules
 from dialer_support.panel import TOKEN, FakePanel, allowed, blocked, served
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from servicekit.storage import Storage
 from support.timing import HandClock, eventually, running
 
 

@@ -5,13 +5,13 @@ import pytest
 from dialer.claim import Refusal
 from dialer.gateway import Gateway
 from dialer.limits import Line, LineLimits
-from dialer.storage import Storage
 from dialer.tables import ContactState, attempts, contacts, reports
 from dialer_support.campaign import add, claimed, refused, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, Habit
 from dialer_support.house import House
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from dialer.errors import GatewayUnavailable
 from dialer.gateway import SERVICE, Gateway
-from dialer.storage import Storage
 from dialer.tables import attempts, do_not_call, other_calls, reports
 from dialer_support.campaign import add, claimed, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway
@@ -12,6 +11,7 @@ from dialer_support.house import House
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
 from servicekit.channel import Peer
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

@@ -9,7 +9,6 @@ import pytest
 from dialer.moments import now_ms
 from dialer.reporting import IDEMPOTENT, SERVICE, Reporter, ReportSender
 from dialer.reports import queue_report
-from dialer.storage import Storage
 from dialer.tables import reports
 from dialer.waking import Bells
 from dialer_support.campaign import rows_of
@@ -17,6 +16,7 @@ from dialer_support.reporter import FakeReporter, fake_reporter, served
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 from servicekit.channel import Peer
 from servicekit.clock import SystemClock
+from servicekit.storage import Storage
 from support.timing import HandClock, eventually, running
 
 

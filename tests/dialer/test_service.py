@@ -14,7 +14,6 @@ from dialer.gateway import Gateway
 from dialer.limits import Line, LineLimits
 from dialer.pauses import Pause, PauseKind, hold
 from dialer.status import StatusReader
-from dialer.storage import Storage
 from dialer.waking import Bells
 from dialer_support.campaign import (
     add,
@@ -31,6 +30,7 @@ from dialer_support.campaign import (
 from dialer_support.served import RULES, Doors, Stub
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 

@@ -11,12 +11,12 @@ from dialer.claim import Claimer, Refusal
 from dialer.gateway import Gateway
 from dialer.pauses import Pause, PauseKind, hold
 from dialer.stopping import Extent, stop_pause
-from dialer.storage import Storage
 from dialer_support.campaign import add, number, refused, static_contact
 from dialer_support.gateway import Context, FakeGateway
 from dialer_support.served import RULES, Doors, Stub
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
+from servicekit.storage import Storage
 from support.timing import HandClock, eventually, running
 
 

@@ -7,7 +7,6 @@ import pytest
 from dialer import gateway as adapter
 from dialer.gateway import Gateway
 from dialer.moments import now_ms
-from dialer.storage import Storage
 from dialer.tables import AttemptState, Stage, attempts, do_not_call
 from dialer_support.campaign import add, claimed, number, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, served
@@ -16,6 +15,7 @@ from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
 from servicekit.channel import Peer
 from servicekit.clock import SystemClock
+from servicekit.storage import Storage
 from support.timing import HandClock, eventually, running
 
 

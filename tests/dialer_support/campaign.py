@@ -17,10 +17,10 @@ from dialer.engine import MIGRATIONS
 from dialer.limits import Line, LineLimits, Pace
 from dialer.moments import now_ms
 from dialer.retries import RetryPolicy
-from dialer.storage import Storage
 from dialer.tables import Source
 from dialer.windows import CallWindow
 from servicekit.database import open_database
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 TEHRAN = ZoneInfo("Asia/Tehran")

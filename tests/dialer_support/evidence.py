@@ -12,7 +12,6 @@ from dialer.identities import panel_attempt_id
 from dialer.limits import Line
 from dialer.retries import RetryPolicy
 from dialer.screening import DO_NOT_CALL
-from dialer.storage import Storage
 from dialer.tables import (
     AttemptState,
     ContactState,
@@ -27,6 +26,7 @@ from dialer_support.campaign import rows_of
 from dialer_support.network import Originate
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from servicekit.storage import Storage
 from support.timing import eventually
 
 _MINUTE_S = 60.0

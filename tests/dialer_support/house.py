@@ -11,10 +11,10 @@ from dialer.placing import Placer, Trunk
 from dialer.readiness import Readiness
 from dialer.reconciling import GRACE_S, Reconciler
 from dialer.retries import RetryPolicy
-from dialer.storage import Storage
 from dialer.waking import Backoff, Bells
 from dialer.watching import Watcher
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 PLAN = NumberPlan()
 TRUNK = Trunk("trunk", DialTemplate("{line_last4}{number}"), None, 30)

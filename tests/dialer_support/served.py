@@ -18,12 +18,12 @@ from dialer.numbers import NumberPlan
 from dialer.service import DialerServicer, Parts
 from dialer.status import StatusReader
 from dialer.stopping import Stopper
-from dialer.storage import Storage
 from dialer.waking import Bells
 from dialer_support.campaign import rules
 from salehi.dialer.v1 import dialer_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.server import GrpcServer, GrpcService
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 RULES = rules(Line("1001", LineLimits(2, 10, 200)))

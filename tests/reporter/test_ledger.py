@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import ProgrammingError
 
-from reporter.errors import BadPageToken, StoreUnavailable
+from reporter.errors import BadPageToken
 from reporter.intake import Intake
 from reporter.ledger import Recorded, Reported
 from reporter.tables import DeliveryStatus, metadata, results
@@ -24,6 +24,7 @@ from reporter_support.house import House, house_on
 from reporter_support.reports import failure, report_of
 from salehi.calls.v1 import calls_pb2
 from servicekit.database import open_database
+from servicekit.storage import StoreUnavailable
 from support.timing import running
 
 

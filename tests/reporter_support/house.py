@@ -16,8 +16,8 @@ from reporter.numbers import NumberForms
 from reporter.outbox import Delivery, Outbox, Settlement
 from reporter.retention import RetentionRule, RetentionWorker
 from reporter.service import Kept
-from reporter.storage import Storage
 from reporter.tables import DeliveryStatus
+from servicekit.storage import Storage
 from support.timing import HandClock
 
 ADMINS = ("09120000001", "09120000002")

@@ -14,8 +14,8 @@ from dialer.contacts import NewContact
 from dialer.limits import Limit
 from dialer.panel_feed import LOCK_MS
 from dialer.pauses import PauseKind
-from dialer.storage import Storage
 from dialer.tables import Source
+from servicekit.storage import Storage
 from simulation.calls import ENDS, LONGEST_ADOPTION_MS
 from simulation.database import Fault, Faults
 from simulation.judge import BrokenPromise
@@ -207,6 +207,7 @@ class Campaign:
             for _ in range(8):
                 await self._world.pass_time(2000)
                 await self._world.look(replica)
+                await self._claim()
 
     async def _restart_asterisk(self) -> None:
         self._network.restart_asterisk()

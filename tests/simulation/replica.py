@@ -13,11 +13,11 @@ from dialer.placing import Placer, Trunk
 from dialer.readiness import Readiness
 from dialer.reconciling import Reconciler
 from dialer.retries import RetryPolicy
-from dialer.storage import Storage
 from dialer.waking import Backoff, Bells
 from dialer.watching import take_in
 from salehi.calls.v1.calls_pb2 import Call
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 TRUNK = Trunk("trunk", DialTemplate("{line_last4}{number}"), None, 30)
 

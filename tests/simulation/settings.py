@@ -68,7 +68,7 @@ def draw_errand(dice: random.Random) -> Errand:
         dice.choice((700, 800, dice.randrange(LONGEST_JOURNEY_MS)))
         if slow
         else dice.choice((0, 60)),
-        originate_ms=dice.choice((0, 5, 50)),
+        originate_ms=dice.randrange(900) if slow else dice.choice((0, 5, 50)),
         appear_ms=dice.choice((0, 5, 50)),
         answer_ms=dice.randrange(3000) if slow else dice.choice((0, 1, 5)),
     )

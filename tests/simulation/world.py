@@ -14,12 +14,12 @@ from dialer.attempts import Claim
 from dialer.claim import NotNow
 from dialer.contacts import NewContact, add_contacts
 from dialer.do_not_call import add_numbers, remove_numbers
-from dialer.errors import GatewayUnavailable, StoreUnavailable
+from dialer.errors import GatewayUnavailable
 from dialer.locks import lock_claims
 from dialer.moments import now_ms
 from dialer.pauses import Pause, PauseKind, grant_trials, hold, lift
-from dialer.storage import Storage
 from dialer.tables import IS_OPEN, AttemptState, ContactState, attempts, contacts, reports
+from servicekit.storage import Storage, StoreUnavailable
 from simulation.agenda import Agenda
 from simulation.calls import HUNG_UP, Errand
 from simulation.database import ProcessDied

@@ -10,13 +10,7 @@ from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -25,7 +19,6 @@ from servicekit.errors import StartupError
 _BUSY_TIMEOUT_MS = 5000
 _CONNECT_S = 10
 _COMMAND_S = 30
-_PASSING_CODES = ("08", "28", "40", "53", "55P03", "57")
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
@@ -57,19 +50,6 @@ async def open_database(url: str, migrations: str, *, setting: str = "DATABASE_U
             "check that the path or server exists and this user may write to it"
         ) from error
     return engine
-
-
-def is_passing(error: DBAPIError) -> bool:
-    """Whether a database error may be gone at the next try: away, locked, full, or a collision.
-
-    The classes of PostgreSQL's codes that mean so are connection exception (08), authorization (28,
-    as while a password is changed), transaction rollback (40), insufficient resources (53),
-    operator intervention (57) and lock not available (55P03); its driver has no class for most.
-    """
-    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
-        return True
-    code = str(getattr(error.orig, "sqlstate", None) or "")
-    return code.startswith(_PASSING_CODES)
 
 
 def run_migrations(metadata: MetaData, version_table: str) -> None:

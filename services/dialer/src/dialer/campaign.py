@@ -8,7 +8,6 @@ import structlog
 
 from dialer.attempts import Claim
 from dialer.claim import Claimer, NotNow, Refusal
-from dialer.errors import StoreUnavailable
 from dialer.limits import Limit
 from dialer.metrics import CLAIMS, NOT_NOW
 from dialer.moments import now_ms
@@ -16,6 +15,7 @@ from dialer.placing import Placer
 from dialer.readiness import Readiness
 from dialer.waking import Backoff, Bells, Trouble
 from servicekit.clock import Clock
+from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

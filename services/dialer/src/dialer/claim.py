@@ -18,10 +18,10 @@ from dialer.moments import unix_ms
 from dialer.operators import read_operator_load
 from dialer.pauses import Pause, PauseKind, in_force, use_trial
 from dialer.screening import next_contact, next_due_ms
-from dialer.storage import Storage
 from dialer.tables import AttemptState, Stage, attempts
 from dialer.windows import CallWindow
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 from servicekit.tracing import traceparent
 
 tracer = trace.get_tracer(__name__)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.storage import Storage, insert_new
+from dialer.storage import insert_new
 from dialer.tables import do_not_call
+from servicekit.storage import Storage
 
 SPOKEN = "said so on the phone"
 _CHUNK = 500

@@ -19,9 +19,9 @@ from dialer.locks import lock_claims
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.rejects import Rejects, rejects_in
-from dialer.storage import Storage
 from dialer.uploads import upload
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,6 @@ from dialer.campaign import Campaign
 from dialer.claim import Claimer, Rules
 from dialer.do_not_call_import import ListImporter
 from dialer.erasing import Eraser
-from dialer.errors import StoreUnavailable
 from dialer.gateway import Gateway
 from dialer.importing import Importer, ImportRules
 from dialer.ledger import Ledger
@@ -33,7 +32,6 @@ from dialer.settings import DialerSettings
 from dialer.starting import take_contacts_file, take_static
 from dialer.status import StatusReader
 from dialer.stopping import Stopper
-from dialer.storage import Storage
 from dialer.waking import Backoff, Bells, Trouble
 from dialer.watching import Watcher
 from salehi.dialer.v1.dialer_pb2_grpc import add_DialerServiceServicer_to_server
@@ -41,6 +39,7 @@ from servicekit.channel import Peer
 from servicekit.clock import Clock, SystemClock
 from servicekit.database import open_database
 from servicekit.server import GrpcService
+from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dialer.errors import DialerError, InvalidNumber
 from dialer.locks import lock_claims
 from dialer.numbers import NumberPlan
-from dialer.storage import Storage
 from dialer.tables import (
     IS_OPEN,
     ContactState,
@@ -21,6 +20,7 @@ from dialer.tables import (
     reports,
 )
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
+from servicekit.storage import Storage
 
 ERASED = "erased"
 

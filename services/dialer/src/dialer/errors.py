@@ -7,10 +7,6 @@ class DialerError(Exception):
     """Base of the dialer's errors."""
 
 
-class StoreUnavailable(DialerError):  # noqa: N818 - named as the state it reports
-    """The database is away, locked for too long, or full; nothing was changed."""
-
-
 class GatewayUnavailable(DialerError):  # noqa: N818 - likewise
     """The ari-gateway gave no answer; what it did with the request is unknown."""
 

@@ -21,11 +21,12 @@ from dialer.metrics import CONTACTS_ADDED, CONTACTS_REJECTED
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.rejects import Rejects, rejects_in
-from dialer.storage import Storage, insert_new
+from dialer.storage import insert_new
 from dialer.tables import Source, batches, do_not_call
 from dialer.uploads import upload
 from dialer.waking import Bells
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 log = structlog.get_logger(__name__)
 

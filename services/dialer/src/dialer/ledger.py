@@ -16,11 +16,12 @@ from dialer.metrics import ATTEMPTS, UNKNOWN_OUTCOMES
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.retries import RetryPolicy
-from dialer.storage import Storage, insert_new
+from dialer.storage import insert_new
 from dialer.tables import AttemptState, Stage, other_calls
 from dialer.waking import Bells
 from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, Disposition
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 log = structlog.get_logger(__name__)
 

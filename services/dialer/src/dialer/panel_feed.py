@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.attempts import Ending, unplaced_report
 from dialer.contacts import Contact, NewContact, add_contacts
-from dialer.errors import InvalidNumber, PanelUnavailable, StoreUnavailable
+from dialer.errors import InvalidNumber, PanelUnavailable
 from dialer.identities import panel_attempt_id
 from dialer.locks import lock_claims
 from dialer.marks import recall, remember
@@ -21,11 +21,12 @@ from dialer.numbers import NumberPlan
 from dialer.panel import Batch, Blocked, Panel, PanelNumber
 from dialer.pauses import Pause, PauseKind, hold, in_force, lift
 from dialer.reports import queue_report
-from dialer.storage import Storage, insert_new
+from dialer.storage import insert_new
 from dialer.tables import ContactState, Source, batches, contacts
 from dialer.waking import Bells, Trouble
 from salehi.calls.v1.calls_pb2 import Disposition, Result
 from servicekit.clock import Clock
+from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -8,13 +8,7 @@ import structlog
 from opentelemetry import trace
 
 from dialer.attempts import INVALID_REQUEST, Claim, Ending
-from dialer.errors import (
-    GatewayRefused,
-    GatewayUnavailable,
-    InvalidNumber,
-    RequestRejected,
-    StoreUnavailable,
-)
+from dialer.errors import GatewayRefused, GatewayUnavailable, InvalidNumber, RequestRejected
 from dialer.gateway import Gateway
 from dialer.ledger import Ledger
 from dialer.limits import ORIGINATE_WITHIN_MS
@@ -25,6 +19,7 @@ from dialer.readiness import Readiness
 from dialer.waking import Backoff, Bells
 from salehi.calls.v1.calls_pb2 import PlaceCallRequest
 from servicekit.clock import Clock
+from servicekit.storage import StoreUnavailable
 from servicekit.tracing import context_of
 
 log = structlog.get_logger(__name__)

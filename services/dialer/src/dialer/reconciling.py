@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import structlog
 
 from dialer.attempts import UNKNOWN_OUTCOME, Ending, stage_of
-from dialer.errors import GatewayUnavailable, StoreUnavailable
+from dialer.errors import GatewayUnavailable
 from dialer.gateway import Gateway
 from dialer.ledger import Ledger
 from dialer.moments import now_ms
@@ -15,6 +15,7 @@ from dialer.tables import AttemptState
 from dialer.waking import Bells, Trouble
 from dialer.watching import take_in
 from servicekit.clock import Clock
+from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

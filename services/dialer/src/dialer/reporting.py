@@ -8,14 +8,14 @@ import grpc
 import structlog
 from grpc import aio
 
-from dialer.errors import ReporterUnavailable, ReportRefused, StoreUnavailable
+from dialer.errors import ReporterUnavailable, ReportRefused
 from dialer.metrics import REPORTS_SENT
 from dialer.reports import acknowledged, refused, waiting_reports
-from dialer.storage import Storage
 from dialer.waking import Backoff, Bells, Trouble
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.clock import Clock
+from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from dialer.attempt_log import PageStart, list_page
 from dialer.do_not_call import add_numbers, entries, remove_numbers
 from dialer.do_not_call_import import ListChunk, ListImporter
 from dialer.erasing import CallUnderWay, Eraser
-from dialer.errors import InvalidNumber, StoreUnavailable, UnreadableFile
+from dialer.errors import InvalidNumber, UnreadableFile
 from dialer.forms import attempt_of, pauses_of, rejected_of, status_of
 from dialer.importing import Importer
 from dialer.locks import lock_claims
@@ -23,10 +23,10 @@ from dialer.numbers import NumberPlan
 from dialer.pauses import Pause, PauseKind, grant_trials, hold, in_force, lift
 from dialer.status import StatusReader
 from dialer.stopping import Extent, Stopper, stop_pause
-from dialer.storage import Storage
 from dialer.waking import Bells
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from servicekit.clock import Clock
+from servicekit.storage import Storage, StoreUnavailable
 
 SERVICE = "salehi.dialer.v1.DialerService"
 _MAX_REASON = 500

@@ -12,9 +12,9 @@ from dialer.importing import Importer
 from dialer.metrics import CONTACTS_ADDED, CONTACTS_REJECTED
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
-from dialer.storage import Storage
 from dialer.tables import Source
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 log = structlog.get_logger(__name__)
 

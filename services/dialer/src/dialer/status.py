@@ -10,16 +10,15 @@ import structlog
 from dialer.attempt_log import count
 from dialer.claim import Rules
 from dialer.contacts import count_waiting
-from dialer.errors import StoreUnavailable
 from dialer.limits import Line, LineLoad
 from dialer.loads import read_loads
 from dialer.metrics import ATTEMPTS_OPEN, CONTACTS_WAITING, LINE_ALLOWED, LINE_USED, PAUSED
 from dialer.moments import unix_ms
 from dialer.operators import OperatorLoad, read_operator_load
 from dialer.pauses import Pause, PauseKind, in_force
-from dialer.storage import Storage
 from dialer.waking import Trouble
 from servicekit.clock import Clock
+from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from dialer.errors import GatewayUnavailable, StoreUnavailable
+from dialer.errors import GatewayUnavailable
 from dialer.gateway import Gateway
 from dialer.pauses import Pause, PauseKind, in_force
-from dialer.storage import Storage
 from dialer.waking import Bell, Trouble
 from salehi.calls.v1.calls_pb2 import Call, CallState, Direction
 from servicekit.clock import Clock
+from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -6,12 +6,13 @@ import asyncio
 
 import structlog
 
-from dialer.errors import DialerError, GatewayUnavailable, StoreUnavailable
+from dialer.errors import DialerError, GatewayUnavailable
 from dialer.gateway import Gateway, Position
 from dialer.ledger import Ledger
 from dialer.waking import Backoff, Bells, Trouble
 from salehi.calls.v1.calls_pb2 import Call, WatchCallsResponse
 from servicekit.clock import Clock
+from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -33,13 +33,13 @@ from reporter.retention import RetentionRule, RetentionWorker
 from reporter.service import SERVICE, Kept, ReporterServicer
 from reporter.settings import ReporterSettings
 from reporter.sms import Kavenegar, Melipayamak, SmsGateway
-from reporter.storage import Storage
 from salehi.reporter.v1 import reporter_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.clock import SystemClock
 from servicekit.database import open_database
 from servicekit.server import GrpcService
 from servicekit.service import Runtime, run_service
+from servicekit.storage import Storage
 
 log = structlog.get_logger(__name__)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import structlog
 
 from reporter.alerts import Alert, AlertBook
-from reporter.errors import SmsFailed, StoreUnavailable
+from reporter.errors import SmsFailed
 from reporter.metrics import SMS, STORE_ERRORS
 from reporter.pacing import Pacing
 from reporter.sms import SmsGateway
 from reporter.tables import AlertStatus
 from reporter.wake import Wake
+from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

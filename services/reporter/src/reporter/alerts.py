@@ -15,9 +15,10 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from reporter.breaker import BreakerState
-from reporter.storage import Storage, unix_ms
+from reporter.storage import unix_ms
 from reporter.tables import AlertKind, AlertStatus, alerts
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 # Longer than any request to a gateway takes: after that nobody can be sending it any more.
 _LEASE_S = 1800.0

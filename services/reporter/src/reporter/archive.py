@@ -10,9 +10,10 @@ from sqlalchemy import Row, Select, select
 
 from reporter.errors import BadPageToken
 from reporter.filters import Condition
-from reporter.storage import Storage, moment
+from reporter.storage import moment
 from reporter.tables import DeliveryStatus, deliveries, results
 from salehi.reporter.v1 import reporter_pb2
+from servicekit.storage import Storage
 
 _STREAM_PAGE = 500
 

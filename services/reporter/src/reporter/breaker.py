@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from reporter.storage import Storage, storable
+from reporter.storage import storable
 from reporter.tables import breaker
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2
+from servicekit.storage import Storage
 
 _OUT_OF_CREDIT = "out_of_credit"
 _REASON_LENGTH = 200

@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from reporter.archive import row_number
 from reporter.erasing import erase_noted
 from reporter.errors import BadPageToken
-from reporter.storage import Storage, moment, unix_ms
+from reporter.storage import moment, unix_ms
 from reporter.tables import DeliveryStatus, deliveries, results
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 _CHUNK = 500
 

@@ -9,13 +9,14 @@ import structlog
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from reporter.errors import PanelRefused, PanelUnavailable, StoreUnavailable
+from reporter.errors import PanelRefused, PanelUnavailable
 from reporter.metrics import DELIVERIES, STORE_ERRORS
 from reporter.outbox import Delivery, Outbox, Settlement
 from reporter.pacing import Pacing
 from reporter.panel import Panel
 from reporter.tables import DeliveryStatus
 from reporter.wake import Wake
+from servicekit.storage import StoreUnavailable
 from servicekit.tracing import context_of
 
 log = structlog.get_logger(__name__)

@@ -9,9 +9,9 @@ from sqlalchemy import Select, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from reporter.numbers import NumberForms
-from reporter.storage import Storage
 from reporter.tables import SETTLED, deliveries, erasures, results
 from salehi.reporter.v1 import reporter_pb2
+from servicekit.storage import Storage
 
 _CHUNK = 500
 

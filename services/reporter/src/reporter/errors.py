@@ -5,10 +5,6 @@
 from __future__ import annotations
 
 
-class StoreUnavailable(Exception):
-    """The database cannot be reached or written now; nothing was stored."""
-
-
 class PanelRefused(Exception):
     """The panel will never take this result; trying again is of no use.
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reporter.errors import StoreUnavailable
 from reporter.ledger import Ledger, Recorded, Reported
 from salehi.reporter.v1 import reporter_pb2
+from servicekit.storage import StoreUnavailable
 from servicekit.tracing import traceparent
 
 _AT_ONCE = 64

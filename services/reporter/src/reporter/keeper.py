@@ -17,13 +17,14 @@ from reporter.breaker import (
     save_breaker,
 )
 from reporter.dialer_client import DialingSwitch
-from reporter.errors import DialerUnavailable, StoreUnavailable
+from reporter.errors import DialerUnavailable
 from reporter.metrics import STORE_ERRORS
 from reporter.pacing import Pacing
-from reporter.storage import Storage, unix_ms
+from reporter.storage import unix_ms
 from reporter.tables import AlertKind
 from reporter.wake import Wake
 from servicekit.clock import Clock
+from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

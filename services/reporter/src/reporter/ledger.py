@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from reporter.alerts import AlertPlan
 from reporter.breaker import BreakerRule, BreakerState, lock_breaker, save_breaker
 from reporter.erasing import without_person
-from reporter.storage import Storage, storable, unix_ms
+from reporter.storage import storable, unix_ms
 from reporter.tables import AlertKind, DeliveryStatus, deliveries, results
 from reporter.words import in_words
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 from servicekit.tracing import traceparent
 
 _PANEL = "panel"

@@ -8,9 +8,8 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from reporter.breaker import read_breaker
-from reporter.errors import StoreUnavailable
 from reporter.outbox import Outbox
-from reporter.storage import Storage
+from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

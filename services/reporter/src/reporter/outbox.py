@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from reporter.erasing import erase_noted
-from reporter.storage import Storage, storable, unix_ms
+from reporter.storage import storable, unix_ms
 from reporter.tables import DeliveryStatus, breaker, deliveries, results
 from salehi.reporter.v1 import reporter_pb2
 from servicekit.clock import Clock
+from servicekit.storage import Storage
 
 _REASON_LENGTH = 300
 _LEASE_S = 60.0

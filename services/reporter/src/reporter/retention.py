@@ -11,12 +11,12 @@ from sqlalchemy import Select, bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from reporter.erasing import without_words
-from reporter.errors import StoreUnavailable
 from reporter.metrics import FORGOTTEN, STORE_ERRORS
-from reporter.storage import Storage, unix_ms
+from reporter.storage import unix_ms
 from reporter.tables import SETTLED, deliveries, results
 from salehi.reporter.v1 import reporter_pb2
 from servicekit.clock import Clock
+from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from grpc import aio
 from reporter.archive import Archive, KeptResult
 from reporter.dead_letters import DeadLetters
 from reporter.erasing import Eraser
-from reporter.errors import BadFilter, BadNumber, BadPageToken, StoreUnavailable
+from reporter.errors import BadFilter, BadNumber, BadPageToken
 from reporter.export import csv_header, csv_rows, json_lines
 from reporter.filters import DELIVERY_STATES, conditions
 from reporter.ledger import Recorded
@@ -24,6 +24,7 @@ from reporter.metrics import RESULTS, STORE_ERRORS, TECHNICAL_FAILURES
 from reporter.numbers import NumberForms
 from reporter.words import RESULT_WORDS, in_words
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
+from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
