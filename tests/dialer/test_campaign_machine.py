@@ -191,7 +191,8 @@ class CampaignMachine(RuleBasedStateMachine):
         if isinstance(trouble, Fault):
             self.faults.arm(trouble, figure)
         elif trouble == "gateway":
-            self.world.network.restart_gateway(50 * figure, min(LONGEST_ADOPTION_MS, 900 * figure))
+            adoption_ms = min(LONGEST_ADOPTION_MS, 900 * figure)
+            self.do(self.world.restart_gateway(50 * figure, adoption_ms))
             self.do(self.world.pass_time(50 * figure))
             self.do(self.world.look(0))
         elif trouble == "Asterisk":
@@ -203,7 +204,7 @@ class CampaignMachine(RuleBasedStateMachine):
     def restart_during_an_inbound_call(self, line: Line, person: int, replica: int) -> None:
         """The gateway comes back, and takes a moment to find the caller we know of."""
         self.ring_in(line, person)
-        self.world.network.restart_gateway(100, LONGEST_ADOPTION_MS)
+        self.do(self.world.restart_gateway(100, LONGEST_ADOPTION_MS))
         self.do(self.world.pass_time(200))
         self.do(self.world.look(replica))
         self.dial(None, 110, slow=False)

@@ -6,7 +6,7 @@ from dialer.errors import GatewayUnavailable
 from dialer.gateway import SERVICE, Gateway
 from dialer.tables import attempts, do_not_call, other_calls, reports
 from dialer_support.campaign import add, claimed, rows_of, rules, static_contact
-from dialer_support.gateway import FakeGateway
+from dialer_support.gateway import FakeGateway, Habit, served
 from dialer_support.house import House
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
@@ -100,15 +100,44 @@ async def test_a_call_that_turns_up_after_its_attempt_was_closed_is_ended(
 async def test_inbound_calls_come_and_go(
     house: House, fake_gateway: FakeGateway, storage: Storage, clock: HandClock
 ) -> None:
-    """An inbound call is on record while it lives, and forgotten once it does not."""
+    """An inbound call is forgotten once the gateway has not known it all through the grace."""
     call_id = fake_gateway.ring_in("1001", "09120000009")
     await house.reconciler.look()
     [other] = await rows_of(storage, other_calls)
     assert (other["id"], other["line"], other["number"]) == (call_id, "1001", "+989120000009")
     del fake_gateway.calls[call_id]
-    clock.advance(3)
+    await house.reconciler.look()
+    clock.advance(9.9)
+    await house.reconciler.look()
+    assert len(await rows_of(storage, other_calls)) == 1  # a gateway may be taking up its calls
+    clock.advance(0.1)
     await house.reconciler.look()
     assert await rows_of(storage, other_calls) == []
+
+
+async def test_the_grace_does_not_run_while_the_gateway_is_silent(
+    storage: Storage, fake_gateway: FakeGateway, clock: HandClock
+) -> None:
+    """A gateway seen once without a call, then away for long, has all the grace at its return."""
+    await add(storage, [static_contact(1)], clock)
+    fake_gateway.habit = Habit.LOSE_REQUEST
+    async with served(fake_gateway) as port:
+        pass  # only to learn a free port
+    async with Peer(f"127.0.0.1:{port}", SERVICE) as peer:
+        gateway = Gateway(peer)
+        house = House(storage, gateway, rules(), clock)
+        async with served(fake_gateway, port):
+            await gateway.connected()
+            await house.placer.place(await claimed(house.claimer))
+            await house.reconciler.look()
+        clock.advance(20)
+        with pytest.raises(GatewayUnavailable):
+            await house.reconciler.look()
+        async with served(fake_gateway, port):
+            await gateway.connected()
+            await house.reconciler.look()
+    [attempt] = await rows_of(storage, attempts)
+    assert attempt["state"] == "claimed"
 
 
 async def test_an_opt_out_is_not_lost_with_the_stream(

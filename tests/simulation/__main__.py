@@ -1,4 +1,7 @@
-"""`python -m simulation`: as many calls as wanted, and the seed of whatever went wrong."""
+"""`python -m simulation`: as many calls as wanted, and the seed of whatever went wrong.
+
+On SQLite a campaign comes out the same each time; on PostgreSQL dialers really run side by side.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,9 @@ class Campaign:
             await world.finish()
         finally:
             await world.close()
-        return world.seen + Counter({str(fault): n for fault, n in self._faults.struck.items()})
+        return world.seen + Counter(
+            {f"faults: {fault}": n for fault, n in self._faults.struck.items()}
+        )
 
     async def _round(self) -> None:
         for chance in self._chances:
@@ -200,8 +202,7 @@ class Campaign:
 
     async def _restart_gateway(self) -> None:
         adoption_ms = self._dice.choice((0, 1000, LONGEST_ADOPTION_MS))
-        self._network.restart_gateway(self._dice.choice((100, 3000, 20_000)), adoption_ms)
-        self._world.seen["gateway restarts"] += 1
+        await self._world.restart_gateway(self._dice.choice((100, 3000, 20_000)), adoption_ms)
         if self._dice.random() < 0.5:  # a dialer that looks closely while calls are being found
             replica = self._any_replica()
             for _ in range(8):

@@ -30,7 +30,7 @@ class ProcessDied(Exception):  # noqa: N818 - named as what happened
     """The replica that was at work is no more; whoever catches this is not simulated."""
 
 
-class Fault(enum.Enum):
+class Fault(enum.StrEnum):
     """What happens to the process at work, or to its database."""
 
     DIES = "dies"

@@ -14,6 +14,7 @@ from dialer.retries import RetryPolicy
 from dialer.tables import Source
 from salehi.calls.v1.calls_pb2 import Call, CallState, Direction, PlaceCallRequest
 from salehi.intent.v1.intent_pb2 import Intent
+from simulation.records import Records
 from support.timing import HandClock
 
 # What was claimed before a stop, a window's end or a do-not-call entry leaves within this.
@@ -169,24 +170,17 @@ class Judge:
         """So many more calls may be dialled though the breaker is open."""
         self._trials += trials
 
-    def check_end(self, *, kept: set[str], open_: int, reported: set[str], in_limbo: int) -> None:
-        """Nothing is under way any more: compare with what the dialers have on record.
-
-        Args:
-            kept: the attempts on record.
-            open_: how many of them have not ended.
-            reported: the attempts whose results the dialers report themselves.
-            in_limbo: contacts taken for an attempt that is no more.
-        """
-        _insist(open_ == 0, "an attempt did not end")
-        _insist(in_limbo == 0, "a contact was never settled")
+    def check_end(self, records: Records) -> None:
+        """Nothing is under way any more: compare with what the dialers have on record."""
+        _insist(records.open_ == 0, "an attempt did not end")
+        _insist(records.in_limbo == 0, "a contact was never settled")
         by_gateway = {key for key in self.results if key in self._claims}
-        _insist(self.left_ids <= kept, "a call left whose attempt is not on record")
+        _insist(self.left_ids <= records.kept, "a call left whose attempt is not on record")
         _insist(self.left_ids <= by_gateway, "a call left and never ended")
-        _insist(not by_gateway & reported, "an attempt was reported twice")
-        _insist(kept <= by_gateway | reported, "an attempt has no result")
-        self.seen["attempts"] += len(kept)
-        self.seen["outcomes never known"] += len(kept - by_gateway)
+        _insist(not by_gateway & records.reported, "an attempt was reported twice")
+        _insist(records.kept <= by_gateway | records.reported, "an attempt has no result")
+        self.seen["attempts"] += len(records.kept)
+        self.seen["outcomes never known"] += len(records.kept - by_gateway)
 
     def _inbound_on(self, line: str) -> int:
         return sum(1 for on, _ in self._told_inbound.values() if on == line)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.attempts import Claim
@@ -18,13 +17,13 @@ from dialer.errors import GatewayUnavailable
 from dialer.locks import lock_claims
 from dialer.moments import now_ms
 from dialer.pauses import Pause, PauseKind, grant_trials, hold, lift
-from dialer.tables import IS_OPEN, AttemptState, ContactState, attempts, contacts, reports
 from servicekit.storage import Storage, StoreUnavailable
 from simulation.agenda import Agenda
 from simulation.calls import HUNG_UP, Errand
 from simulation.database import ProcessDied
 from simulation.judge import Judge
 from simulation.network import Door, Network
+from simulation.records import any_open, read_records
 from simulation.replica import Replica
 from simulation.settings import Setting
 from support.timing import HandClock
@@ -135,6 +134,17 @@ class World:
             if dialer.is_alive and self.network.is_settled:
                 self.judge.compared()
         await self.settle()
+
+    async def restart_gateway(self, down_ms: int, adoption_ms: int) -> None:
+        """Kill the gateway, unless it is just coming back.
+
+        Dialers look every few seconds, so each has seen it whole since it last came back.
+        """
+        if self.network.is_settled:
+            for replica in range(len(self.replicas)):
+                await self.look(replica)
+            self.network.restart_gateway(down_ms, adoption_ms)
+            self.seen["gateway restarts"] += 1
 
     async def kill(self, replica: int) -> None:
         """Let a replica die, whatever it is doing, and another take its place."""
@@ -277,20 +287,10 @@ class World:
             self._errors.append(error)
 
     async def _any_open(self) -> bool:
-        statement = select(attempts.c.id).where(IS_OPEN).limit(1)
         async with self.replicas[0].storage.transaction() as connection:
-            return (await connection.execute(statement)).first() is not None
+            return await any_open(connection)
 
     async def _check_records(self) -> None:
         """Compare the database with what reached the trunk, and what was reported."""
         async with self.replicas[0].storage.transaction() as connection:
-            rows = (await connection.execute(select(attempts.c.id, attempts.c.state))).all()
-            reported = set((await connection.execute(select(reports.c.attempt_id))).scalars())
-            claimed = select(contacts.c.id).where(contacts.c.state == ContactState.CLAIMED)
-            in_limbo = (await connection.execute(claimed)).all()
-        self.judge.check_end(
-            kept={row.id for row in rows},
-            open_=sum(row.state != AttemptState.ENDED for row in rows),
-            reported=reported,
-            in_limbo=len(in_limbo),
-        )
+            self.judge.check_end(await read_records(connection))

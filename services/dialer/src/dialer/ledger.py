@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -104,15 +106,13 @@ class Ledger:
             self._bells.dial.ring()  # its line is free, or rests from now on and no longer
         return ending is not None or state is not AttemptState.ENDED
 
-    async def forget_other_calls(self, alive: set[str], listed_at_ms: int) -> None:
-        """Forget other calls that are no longer alive and began before the list was asked for."""
-        statement = delete(other_calls).where(
-            other_calls.c.id.not_in(alive), other_calls.c.started_at_ms < listed_at_ms
-        )
+    async def forget_other_calls(self, call_ids: Collection[str]) -> None:
+        """Forget other calls that nobody knows any more."""
+        if not call_ids:
+            return
         async with self._storage.transaction() as connection:
-            forgotten = (await connection.execute(statement)).rowcount
-        if forgotten:
-            self._bells.dial.ring()
+            await connection.execute(delete(other_calls).where(other_calls.c.id.in_(call_ids)))
+        self._bells.dial.ring()
 
     async def seen_until_ms(self) -> int | None:
         """Until when every call's end has been taken in; None when that is not known."""

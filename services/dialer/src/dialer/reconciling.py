@@ -29,9 +29,10 @@ _MARK_EVERY_MS = 30_000
 class Reconciler:
     """Looks every few seconds, and when asked to, what became of every open attempt.
 
-    An attempt the gateway does not know, though it answers, all through the grace, is lost: the
-    gateway is told to end it in case it turns up, then it is closed as of unknown outcome and
-    never dialled again by itself. As long as the gateway does not answer nothing is closed.
+    A call the gateway does not know, though it answers, all through the grace, is lost. An attempt:
+    the gateway is told to end it in case it turns up, then it is closed as of unknown outcome and
+    never dialled again by itself. An inbound call: its line is freed. As long as the gateway does
+    not answer nothing is closed.
     """
 
     def __init__(
@@ -70,6 +71,13 @@ class Reconciler:
             GatewayUnavailable: no answer; nothing was concluded from that.
             StoreUnavailable: the database is away.
         """
+        try:
+            await self._compare()
+        except GatewayUnavailable:
+            self._missing_since_s = {}  # it counts only while the gateway answers
+            raise
+
+    async def _compare(self) -> None:
         began_ms = now_ms(self._clock)
         # First the attempts, then the calls: what was placed by then must be known over there.
         expected = await self._ledger.open_attempts()
@@ -86,8 +94,9 @@ class Reconciler:
                 await take_in(call, self._ledger, self._gateway)
         wanted = others.keys() | {attempt.attempt_id for attempt in expected}
         unknown = await self._unknown_of(wanted - alive)
-        await self._ledger.forget_other_calls(alive, began_ms)
-        await self._settle(unknown - others.keys())
+        lost = self._lost(unknown)
+        await self._ledger.forget_other_calls(lost & others.keys())
+        await self._settle(lost - others.keys())
         if began_ms - self._marked_ms >= _MARK_EVERY_MS:
             await self._ledger.mark_seen(began_ms)
             self._marked_ms = began_ms
@@ -101,14 +110,20 @@ class Reconciler:
             await take_in(call, self._ledger, self._gateway)
         return attempt_ids - {call.attempt_id for call in remembered.calls}
 
-    async def _settle(self, unknown: Iterable[str]) -> None:
+    def _lost(self, unknown: set[str]) -> set[str]:
+        """Give those nobody has known all through the grace."""
         now_s = self._clock.monotonic_s()
         self._missing_since_s = {
-            attempt_id: self._missing_since_s.get(attempt_id, now_s) for attempt_id in unknown
+            call_id: self._missing_since_s.get(call_id, now_s) for call_id in unknown
         }
-        for attempt_id, since_s in self._missing_since_s.items():
-            if now_s - since_s < self._grace_s:
-                continue
+        return {
+            call_id
+            for call_id, since_s in self._missing_since_s.items()
+            if now_s - since_s >= self._grace_s
+        }
+
+    async def _settle(self, lost: Iterable[str]) -> None:
+        for attempt_id in lost:
             if await self._gateway.hang_up(attempt_id, "nobody waits for it any more"):
                 continue  # it turned up after all: the next look learns how it ends
             if await self._ledger.end(attempt_id, Ending.failed(UNKNOWN_OUTCOME)):
