@@ -38,6 +38,7 @@ async def test_a_freed_line_is_used_at_once(
     await fill(storage, 3)
     house = House(storage, gateway, rules(*SLOW), SystemClock())
     async with running(house.watcher.run(), house.campaign.run()):
+        await eventually(lambda: len(fake_gateway.watches) == 1)
         for count in (1, 2, 3):
             await eventually(partial(_has_calls, fake_gateway, count), within_s=2)
             began = time.monotonic()

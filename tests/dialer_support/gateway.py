@@ -132,7 +132,7 @@ class FakeGateway(calls_pb2_grpc.CallServiceServicer):
             changed = self._changed
             for news in self._news[at:]:
                 yield news
-            at = len(self._news)
+                at += 1
             if changed is self._changed:
                 await changed.wait()
 
