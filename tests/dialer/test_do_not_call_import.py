@@ -1,31 +1,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
 from grpc import aio
 
-from dialer.gateway import Gateway
-from dialer_support.served import Doors, Stub
+from dialer_support.served import Stub
 from salehi.dialer.v1 import dialer_pb2
-from servicekit.storage import Storage
-from support.timing import HandClock
-
-
-@pytest.fixture
-def doors(storage: Storage, gateway: Gateway, clock: HandClock, tmp_path: Path) -> Doors:
-    """Give the service's parts."""
-    return Doors(storage, gateway, clock, tmp_path)
-
-
-@pytest.fixture
-async def stub(doors: Doors) -> AsyncIterator[Stub]:
-    """Give a client of the real service over real gRPC."""
-    async with doors.asked() as asked:
-        yield asked
 
 
 def rows_named_in(directory: Path) -> list[str]:

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import grpc
 import pytest
 from grpc import aio
@@ -10,7 +7,6 @@ from sqlalchemy import update
 
 from dialer.attempts import Ending
 from dialer.claim import Claimer
-from dialer.gateway import Gateway
 from dialer.reports import queue_report
 from dialer.tables import ContactState, attempts, contacts, do_not_call, other_calls, reports
 from dialer_support.campaign import (
@@ -23,25 +19,12 @@ from dialer_support.campaign import (
     place,
     rows_of,
 )
-from dialer_support.served import RULES, Doors, Stub
+from dialer_support.served import RULES, Stub
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 from servicekit.storage import Storage
 from support.timing import HandClock
-
-
-@pytest.fixture
-def doors(storage: Storage, gateway: Gateway, clock: HandClock, tmp_path: Path) -> Doors:
-    """Give the service's parts."""
-    return Doors(storage, gateway, clock, tmp_path)
-
-
-@pytest.fixture
-async def stub(doors: Doors) -> AsyncIterator[Stub]:
-    """Give a client of the real service over real gRPC."""
-    async with doors.asked() as asked:
-        yield asked
 
 
 async def erase(

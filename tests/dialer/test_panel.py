@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -8,29 +7,7 @@ import pytest
 
 from dialer.errors import PanelUnavailable
 from dialer.panel import Batch, Blocked, Panel, PanelNumber
-from dialer_support.panel import TOKEN, FakePanel, allowed, blocked, served
-
-
-@pytest.fixture
-def fake() -> Iterator[FakePanel]:
-    """Give a panel on loopback."""
-    panel = FakePanel()
-    with served(panel):
-        yield panel
-
-
-@pytest.fixture
-async def client(fake: FakePanel) -> AsyncIterator[httpx.AsyncClient]:
-    """Give the connection to it, as the engine makes it."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=fake.url, headers=headers) as http:
-        yield http
-
-
-@pytest.fixture
-def panel(client: httpx.AsyncClient) -> Panel:
-    """Give the dialer's view of the panel."""
-    return Panel(client, timeout_s=2)
+from dialer_support.panel import TOKEN, FakePanel, allowed, blocked
 
 
 async def test_a_batch_is_asked_for_by_the_contract(fake: FakePanel, panel: Panel) -> None:

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
-import httpx
 import pytest
 
 from dialer.claim import Claimer, Refusal
@@ -14,33 +11,11 @@ from dialer.pauses import Pause, PauseKind, hold, in_force, lift
 from dialer.tables import batches, contacts, pauses, reports
 from dialer.waking import Bells
 from dialer_support.campaign import add, claimed, file_contact, number, refused, rows_of, rules
-from dialer_support.panel import TOKEN, FakePanel, allowed, blocked, served
+from dialer_support.panel import FakePanel, allowed, blocked
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 from servicekit.storage import Storage
 from support.timing import HandClock, eventually, running
-
-
-@pytest.fixture
-def fake() -> Iterator[FakePanel]:
-    """Give a panel on loopback."""
-    panel = FakePanel()
-    with served(panel):
-        yield panel
-
-
-@pytest.fixture
-async def client(fake: FakePanel) -> AsyncIterator[httpx.AsyncClient]:
-    """Give the connection to it, as the engine makes it."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=fake.url, headers=headers) as http:
-        yield http
-
-
-@pytest.fixture
-def panel(client: httpx.AsyncClient) -> Panel:
-    """Give the dialer's view of the panel."""
-    return Panel(client, timeout_s=2)
 
 
 class Feeding:

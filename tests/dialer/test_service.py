@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import grpc
 import pytest
 from grpc import aio
@@ -10,7 +7,6 @@ from grpc import aio
 from dialer import forms
 from dialer.attempts import Ending
 from dialer.claim import Claimer, Refusal
-from dialer.gateway import Gateway
 from dialer.limits import Line, LineLimits
 from dialer.pauses import Pause, PauseKind, hold
 from dialer.status import StatusReader
@@ -35,22 +31,9 @@ from support.timing import HandClock
 
 
 @pytest.fixture
-def doors(storage: Storage, gateway: Gateway, clock: HandClock, tmp_path: Path) -> Doors:
-    """Give the service's parts."""
-    return Doors(storage, gateway, clock, tmp_path)
-
-
-@pytest.fixture
 def bells(doors: Doors) -> Bells:
     """Give the bells the service rings."""
     return doors.bells
-
-
-@pytest.fixture
-async def stub(doors: Doors) -> AsyncIterator[Stub]:
-    """Give a client of the real service over real gRPC."""
-    async with doors.asked() as asked:
-        yield asked
 
 
 async def test_status_tells_lines_contacts_and_why_nothing_is_dialled(

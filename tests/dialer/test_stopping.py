@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import grpc
 import pytest
 
 from dialer.claim import Claimer, Refusal
-from dialer.gateway import Gateway
 from dialer.pauses import Pause, PauseKind, hold
 from dialer.stopping import Extent, stop_pause
 from dialer_support.campaign import add, number, refused, static_contact
@@ -18,19 +15,6 @@ from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
 from servicekit.storage import Storage
 from support.timing import HandClock, eventually, running
-
-
-@pytest.fixture
-def doors(storage: Storage, gateway: Gateway, clock: HandClock, tmp_path: Path) -> Doors:
-    """Give the service's parts."""
-    return Doors(storage, gateway, clock, tmp_path)
-
-
-@pytest.fixture
-async def stub(doors: Doors) -> AsyncIterator[Stub]:
-    """Give a client of the real service over real gRPC."""
-    async with doors.asked() as asked:
-        yield asked
 
 
 def call_out(gateway: FakeGateway, attempt_id: str, state: calls_pb2.CallState.ValueType) -> str:

@@ -5,42 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reporter.breaker import BreakerRule, BreakerState, TrialPlan, read_breaker
+from reporter.breaker import BreakerRule, BreakerState, read_breaker
 from reporter.dialer_client import GrpcDialer
-from reporter.keeper import BreakerKeeper, KeeperPlan
-from reporter.pacing import Pacing
+from reporter_support.breakers import is_open, keeper_for, open_breaker, told_alerts
 from reporter_support.dialer import FakeDialer
 from reporter_support.house import THRESHOLD, House
 from reporter_support.reports import failure, report_of
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
 from support.timing import eventually, running
-
-QUICK = Pacing(first_s=0.01, longest_s=0.02)
-NO_TRIALS = TrialPlan()
-TRIALS = TrialPlan(first_s=60)
-
-
-def _keeper(house: House, dialer: GrpcDialer, trials: TrialPlan = NO_TRIALS) -> BreakerKeeper:
-    plan = KeeperPlan("one", trials, pacing=QUICK, poll_s=0.01)
-    return BreakerKeeper(house.storage, house.clock, dialer, house.plan, lambda: None, plan)
-
-
-async def _open(house: House) -> None:
-    for _ in range(THRESHOLD):
-        await house.ledger.record(failure())
-
-
-async def _is_open(house: House) -> bool:
-    return (await read_breaker(house.storage)).is_open
-
-
-async def _alerts(house: House) -> list[tuple[str, str]]:
-    """Take every stored SMS: what it tells, and whom."""
-    told = []
-    while (alert := await house.alerts.take_due()) is not None:
-        told.append((alert.kind.value, alert.recipient))
-    return told
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 6))
@@ -66,7 +39,7 @@ async def test_customers_choices_are_no_failures(house: House) -> None:
     for _ in range(20):
         await house.ledger.record(report_of(calls_pb2.RESULT_MISSED, reason="busy"))
         await house.ledger.record(report_of(calls_pb2.RESULT_NOT_INTERESTED))
-    assert not await _is_open(house)
+    assert not await is_open(house)
 
 
 async def test_success_between_failures_resets(house: House) -> None:
@@ -76,7 +49,7 @@ async def test_success_between_failures_resets(house: House) -> None:
     await house.ledger.record(report_of(calls_pb2.RESULT_HANGUP))
     for _ in range(THRESHOLD - 1):
         await house.ledger.record(failure())
-    assert not await _is_open(house)
+    assert not await is_open(house)
 
 
 async def test_repeated_report_is_no_second_failure(house: House) -> None:
@@ -106,7 +79,7 @@ async def test_one_alert_per_admin_and_opening(house: House) -> None:
     assert first is not None
     assert "5 technical failures" in first.text
     assert "trunk_down" in first.text
-    assert [kind for kind, _ in await _alerts(house)] == ["opened"]
+    assert [kind for kind, _ in await told_alerts(house)] == ["opened"]
 
 
 async def test_alert_cannot_carry_a_link(house: House) -> None:
@@ -120,13 +93,13 @@ async def test_alert_cannot_carry_a_link(house: House) -> None:
 
 async def test_pauses_the_dialer(house: House, dialer: GrpcDialer, fake_dialer: FakeDialer) -> None:
     """An open breaker pauses the dialer once, under its own kind, naming the cause."""
-    await _open(house)
-    async with running(_keeper(house, dialer).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer).run()):
         await eventually(lambda: fake_dialer.status_requests >= 3)
     (request,) = fake_dialer.pause_requests
     assert request.kind == dialer_pb2.PAUSE_KIND_BREAKER
     assert "congestion" in request.reason
-    assert await _is_open(house)
+    assert await is_open(house)
 
 
 async def test_pause_waits_for_the_dialer(
@@ -134,8 +107,8 @@ async def test_pause_waits_for_the_dialer(
 ) -> None:
     """A dialer that is away is asked again until it has stored the pause."""
     fake_dialer.away = True
-    await _open(house)
-    keeper = _keeper(house, dialer)
+    await open_breaker(house)
+    keeper = keeper_for(house, dialer)
     async with running(keeper.run()):
         await eventually(lambda: keeper.failures >= 2)
         fake_dialer.away = False
@@ -147,33 +120,33 @@ async def test_pause_is_taken_up_after_a_restart(
     house: House, dialer: GrpcDialer, fake_dialer: FakeDialer
 ) -> None:
     """A reporter that died between opening and pausing pauses when it is back, alerting once."""
-    await _open(house)
-    async with running(_keeper(house, dialer).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer).run()):
         await eventually(lambda: bool(fake_dialer.pauses))
         await eventually(lambda: fake_dialer.status_requests >= 1)
-    async with running(_keeper(house, dialer).run()):
+    async with running(keeper_for(house, dialer).run()):
         before = fake_dialer.status_requests
         await eventually(lambda: fake_dialer.status_requests >= before + 2)
     assert len(fake_dialer.pause_requests) == 1
-    assert len(await _alerts(house)) == 2
+    assert len(await told_alerts(house)) == 2
 
 
 async def test_closes_when_the_pause_is_lifted(
     house: House, dialer: GrpcDialer, fake_dialer: FakeDialer
 ) -> None:
     """Lifting the dialer's pause closes the breaker, tells each admin once, and counts anew."""
-    await _open(house)
-    async with running(_keeper(house, dialer).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer).run()):
         await eventually(lambda: fake_dialer.status_requests >= 1)
-        assert len(await _alerts(house)) == 2
+        assert len(await told_alerts(house)) == 2
         fake_dialer.pauses.clear()
         await eventually(lambda: _is_closed(house))
-    assert [kind for kind, _ in await _alerts(house)] == ["closed", "closed"]
+    assert [kind for kind, _ in await told_alerts(house)] == ["closed", "closed"]
     assert not (await house.ledger.record(failure())).opened
     for _ in range(THRESHOLD - 1):
         await house.ledger.record(failure())
-    assert await _is_open(house)
-    assert [kind for kind, _ in await _alerts(house)] == ["opened", "opened"]
+    assert await is_open(house)
+    assert [kind for kind, _ in await told_alerts(house)] == ["opened", "opened"]
 
 
 async def test_a_persons_pause_does_not_hold_it_open(
@@ -181,12 +154,12 @@ async def test_a_persons_pause_does_not_hold_it_open(
 ) -> None:
     """Only the breaker's own pause counts: a manual one beside it changes nothing."""
     fake_dialer.pauses[dialer_pb2.PAUSE_KIND_MANUAL] = "lunch"
-    await _open(house)
-    async with running(_keeper(house, dialer).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer).run()):
         await eventually(lambda: fake_dialer.status_requests >= 1)
         del fake_dialer.pauses[dialer_pb2.PAUSE_KIND_BREAKER]
         await eventually(lambda: _is_closed(house))
 
 
 async def _is_closed(house: House) -> bool:
-    return not await _is_open(house)
+    return not await is_open(house)

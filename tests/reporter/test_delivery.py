@@ -14,55 +14,28 @@ from reporter.delivery import DeliveryWorker
 from reporter.pacing import Pacing
 from reporter.panel import HttpPanel
 from reporter.tables import DeliveryStatus, deliveries
+from reporter_support.deliveries import AT_ONCE, QUICK, keys_of, record, settled, worker_for
 from reporter_support.house import LEASE_S, THRESHOLD, House
 from reporter_support.panel import LOST_AFTER_ACCEPTING, FakePanel
 from reporter_support.reports import report_of
 from reporter_support.web import Answer
 from salehi.calls.v1 import calls_pb2
-from salehi.reporter.v1 import reporter_pb2
 from support.timing import eventually, running
-
-AT_ONCE = Pacing(first_s=0.0, longest_s=0.0)
-QUICK = Pacing(first_s=0.002, longest_s=0.01)
-
-
-def _worker(
-    house: House, http: httpx.AsyncClient, panel: FakePanel, *, result_pacing: Pacing = AT_ONCE
-) -> DeliveryWorker:
-    client = HttpPanel(http, panel.server.url, "token", ZoneInfo("Asia/Tehran"))
-    return DeliveryWorker(
-        house.outbox, client, result_pacing=result_pacing, panel_pacing=QUICK, in_flight=8
-    )
-
-
-async def _record(house: House, count: int) -> list[reporter_pb2.ReportResultRequest]:
-    reports = [report_of(number_id=index + 1) for index in range(count)]
-    for report in reports:
-        await house.ledger.record(report)
-    return reports
-
-
-async def _settled(house: House) -> bool:
-    return (await house.outbox.depth()).pending == 0
-
-
-def _keys(reports: list[reporter_pb2.ReportResultRequest]) -> set[str]:
-    return {report.attempt_id for report in reports}
 
 
 async def test_each_result_arrives_once(
     house: House, http: httpx.AsyncClient, panel: FakePanel
 ) -> None:
     """With a healthy panel every result is reported exactly once, old and new ones alike."""
-    worker = _worker(house, http, panel)
-    reports = await _record(house, 20)
+    worker = worker_for(house, http, panel)
+    reports = await record(house, 20)
     async with running(worker.run()):
-        await eventually(lambda: _settled(house))
+        await eventually(lambda: settled(house))
         late = report_of(number_id=99)
         await house.ledger.record(late)
         worker.wake()
-        await eventually(lambda: _settled(house))
-    assert panel.accepted.keys() == _keys([*reports, late])
+        await eventually(lambda: settled(house))
+    assert panel.accepted.keys() == keys_of([*reports, late])
     assert set(panel.tries.values()) == {1}
 
 
@@ -81,10 +54,10 @@ async def test_every_trouble_at_once(
         ]
     )
     panel.plan(islice(troubles, 120))
-    reports = await _record(house, 40)
-    async with running(_worker(house, http, panel).run()):
-        await eventually(lambda: _settled(house), within_s=30)
-    assert panel.accepted.keys() == _keys(reports)
+    reports = await record(house, 40)
+    async with running(worker_for(house, http, panel).run()):
+        await eventually(lambda: settled(house), within_s=30)
+    assert panel.accepted.keys() == keys_of(reports)
     for bodies in panel.accepted.values():
         assert all(body == bodies[0] for body in bodies)
     assert (await house.outbox.depth()).dead == 0
@@ -95,9 +68,9 @@ async def test_a_timeout_after_acceptance_keeps_its_key(
 ) -> None:
     """A result whose acceptance got lost is sent again under the same key and body."""
     panel.plan([LOST_AFTER_ACCEPTING])
-    (report,) = await _record(house, 1)
-    async with running(_worker(house, http, panel).run()):
-        await eventually(lambda: _settled(house))
+    (report,) = await record(house, 1)
+    async with running(worker_for(house, http, panel).run()):
+        await eventually(lambda: settled(house))
     first, second = panel.accepted[report.attempt_id]
     assert first == second
     assert len(panel.accepted) == 1
@@ -108,14 +81,14 @@ async def test_panel_down_then_back(house: House, http: httpx.AsyncClient) -> No
     panel = FakePanel()
     async with panel.server:
         pass  # it has had an address; now nobody listens there
-    worker = _worker(house, http, panel)
-    reports = await _record(house, 50)
+    worker = worker_for(house, http, panel)
+    reports = await record(house, 50)
     async with running(worker.run()):
         await eventually(lambda: _was_tried(house))
         assert (await house.outbox.depth()).pending == 50
         async with panel.server:
-            await eventually(lambda: _settled(house))
-    assert panel.accepted.keys() == _keys(reports)
+            await eventually(lambda: settled(house))
+    assert panel.accepted.keys() == keys_of(reports)
     assert set(panel.tries.values()) == {1}
 
 
@@ -129,12 +102,12 @@ async def test_absent_panel_is_asked_gently(
 ) -> None:
     """A panel that fails is tried with one result at a time, however many wait."""
     panel.plan(repeat(Answer(503)))
-    await _record(house, 200)
-    async with running(_worker(house, http, panel).run()):
+    await record(house, 200)
+    async with running(worker_for(house, http, panel).run()):
         await eventually(lambda: panel.tries.total() >= 8 + 10)
         assert panel.tries.total() < 100
         panel.plan([])
-        await eventually(lambda: _settled(house))
+        await eventually(lambda: settled(house))
     assert len(panel.accepted) == 200
 
 
@@ -142,7 +115,7 @@ async def test_refusal_is_buried_and_can_be_retried(
     house: House, http: httpx.AsyncClient, panel: FakePanel
 ) -> None:
     """A 404 is never sent again by itself, holds up nobody, and goes out when asked to."""
-    refused, fine = await _record(house, 2)
+    refused, fine = await record(house, 2)
     panel.plan([Answer(404, b"mismatch")])
     worker = DeliveryWorker(
         house.outbox,
@@ -152,7 +125,7 @@ async def test_refusal_is_buried_and_can_be_retried(
         in_flight=1,
     )
     async with running(worker.run()):
-        await eventually(lambda: _settled(house))
+        await eventually(lambda: settled(house))
         (dead,), _ = await house.dead_letters.page(10)
         assert (dead.attempt_id, dead.reason, dead.tries) == (
             refused.attempt_id,
@@ -163,7 +136,7 @@ async def test_refusal_is_buried_and_can_be_retried(
         assert await house.dead_letters.retry([fine.attempt_id]) == 0
         assert await house.dead_letters.retry([]) == 1
         worker.wake()
-        await eventually(lambda: _settled(house))
+        await eventually(lambda: settled(house))
     assert panel.tries[refused.attempt_id] == 2
     assert await house.dead_letters.page(10) == ([], "")
 
@@ -176,8 +149,8 @@ async def test_one_contact_in_order(
     reports = [report_of(number_id=1 + index % 3) for index in range(30)]
     for report in reports:
         await house.ledger.record(report)
-    async with running(_worker(house, http, panel).run()):
-        await eventually(lambda: _settled(house), within_s=30)
+    async with running(worker_for(house, http, panel).run()):
+        await eventually(lambda: settled(house), within_s=30)
     for number_id in (1, 2, 3):
         wanted = [r.attempt_id for r in reports if r.contact.panel_number_id == number_id]
         assert panel.order[number_id] == wanted
@@ -187,15 +160,15 @@ async def test_one_bad_result_does_not_block(
     house: House, http: httpx.AsyncClient, panel: FakePanel
 ) -> None:
     """A result that the panel answers 500 for ever waits by itself while the others arrive."""
-    bad, *others = await _record(house, 30)
+    bad, *others = await record(house, 30)
     answer = panel.server.answer
     panel.server.answer = lambda request: (
         Answer(500) if request.headers["idempotency-key"] == bad.attempt_id else answer(request)
     )
     slow = Pacing(first_s=600, longest_s=600)
-    async with running(_worker(house, http, panel, result_pacing=slow).run()):
+    async with running(worker_for(house, http, panel, result_pacing=slow).run()):
         await eventually(lambda: _one_waits(house))
-    assert panel.accepted.keys() == _keys(others)
+    assert panel.accepted.keys() == keys_of(others)
     house.clock.advance(700)
     (waiting,) = await house.outbox.lease(10, due_only=False)
     assert waiting.report.attempt_id == bad.attempt_id
@@ -207,7 +180,7 @@ async def _one_waits(house: House) -> bool:
 
 async def test_waits_grow_and_are_kept(house: House) -> None:
     """A postponed result is not due before its time, also after a restart, and due at it."""
-    await _record(house, 1)
+    await record(house, 1)
     await house.settle(DeliveryStatus.PENDING, "HTTP 500", wait_s=30)
     assert await house.outbox.lease(1, due_only=True) == []
     assert await house.outbox.seconds_to_next() == pytest.approx(30, abs=0.1)
@@ -232,8 +205,8 @@ async def test_opening_result_switches_the_panel_off(
         await house.ledger.record(
             report_of(calls_pb2.RESULT_FAILED, technical=True, number_id=number_id)
         )
-    async with running(_worker(house, http, panel).run()):
-        await eventually(lambda: _settled(house))
+    async with running(worker_for(house, http, panel).run()):
+        await eventually(lambda: settled(house))
     bodies = [bodies[0] for bodies in panel.accepted.values()]
     off = [body["number_id"] for body in bodies if body.get("call_allowed") is False]
     assert off == [THRESHOLD]
@@ -243,11 +216,11 @@ async def test_empty_account_switches_the_panel_off_at_once(
     house: House, http: httpx.AsyncClient, panel: FakePanel
 ) -> None:
     """One result that ran out of credit is enough for the panel to stop."""
-    (before,) = await _record(house, 1)
+    (before,) = await record(house, 1)
     empty = report_of(calls_pb2.RESULT_HANGUP, reason="out_of_credit_llm", number_id=2)
     await house.ledger.record(empty)
-    async with running(_worker(house, http, panel).run()):
-        await eventually(lambda: _settled(house))
+    async with running(worker_for(house, http, panel).run()):
+        await eventually(lambda: settled(house))
     assert "call_allowed" not in panel.accepted[before.attempt_id][0]
     assert panel.accepted[empty.attempt_id][0]["call_allowed"] is False
 

@@ -13,47 +13,20 @@ from reporter.delivery import DeliveryWorker
 from reporter.ledger import Reported
 from reporter.metrics import STORE_ERRORS
 from reporter.outbox import Settlement
-from reporter.pacing import Pacing
 from reporter.panel import HttpPanel
 from reporter.tables import DeliveryStatus
 from reporter_support.away import database_away
+from reporter_support.deliveries import QUICK, keys_of, record, settled, worker_for
 from reporter_support.house import LEASE_S, House, house_on
 from reporter_support.panel import FakePanel
 from reporter_support.reports import report_of
 from salehi.reporter.v1 import reporter_pb2
 from support.timing import eventually, running
 
-AT_ONCE = Pacing(first_s=0.0, longest_s=0.0)
-QUICK = Pacing(first_s=0.002, longest_s=0.01)
-
-
-def _worker(
-    house: House, http: httpx.AsyncClient, panel: FakePanel, *, result_pacing: Pacing = AT_ONCE
-) -> DeliveryWorker:
-    client = HttpPanel(http, panel.server.url, "token", ZoneInfo("Asia/Tehran"))
-    return DeliveryWorker(
-        house.outbox, client, result_pacing=result_pacing, panel_pacing=QUICK, in_flight=8
-    )
-
-
-async def _record(house: House, count: int) -> list[reporter_pb2.ReportResultRequest]:
-    reports = [report_of(number_id=index + 1) for index in range(count)]
-    for report in reports:
-        await house.ledger.record(report)
-    return reports
-
-
-async def _settled(house: House) -> bool:
-    return (await house.outbox.depth()).pending == 0
-
-
-def _keys(reports: list[reporter_pb2.ReportResultRequest]) -> set[str]:
-    return {report.attempt_id for report in reports}
-
 
 async def test_leased_delivery_is_nobody_elses(house: House) -> None:
     """What one reporter is sending, another is not given, until the lease runs out."""
-    await _record(house, 3)
+    await record(house, 3)
     other = house_on(house.engine, house.clock)
     first = await house.outbox.lease(2, due_only=True)
     second = await other.outbox.lease(9, due_only=True)
@@ -66,7 +39,7 @@ async def test_leased_delivery_is_nobody_elses(house: House) -> None:
 
 async def test_late_failure_changes_nothing(house: House) -> None:
     """After its lease ran out, a reporter's failure does not end another's try, success counts."""
-    await _record(house, 1)
+    await record(house, 1)
     slow = await house.lease_one()
     house.clock.advance(LEASE_S + 0.1)
     await house.lease_one()
@@ -93,10 +66,10 @@ async def test_several_reporters_share_the_work(
     reports = [report_of(number_id=1 + index % 20) for index in range(300)]
     await house.ledger.record_all([Reported(report, "") for report in reports])
     houses = [house, house_on(house.engine, house.clock), house_on(house.engine, house.clock)]
-    workers = [_worker(each, http, panel) for each in houses]
+    workers = [worker_for(each, http, panel) for each in houses]
     async with running(*(worker.run() for worker in workers)):
-        await eventually(lambda: _settled(house), within_s=30)
-    assert panel.accepted.keys() == _keys(reports)
+        await eventually(lambda: settled(house), within_s=30)
+    assert panel.accepted.keys() == keys_of(reports)
     assert set(panel.tries.values()) == {1}
     for number_id, keys in panel.order.items():
         wanted = [r.attempt_id for r in reports if r.contact.panel_number_id == number_id]
@@ -107,11 +80,11 @@ async def test_crash_of_the_only_reporter_costs_no_time(
     house: House, http: httpx.AsyncClient, panel: FakePanel
 ) -> None:
     """What the only reporter was sending when it died goes out at once when it is back."""
-    (report,) = await _record(house, 1)
+    (report,) = await record(house, 1)
     await house.lease_one()
     client = HttpPanel(http, panel.server.url, "token", ZoneInfo("Asia/Tehran"))
     async with running(DeliveryWorker(house.outbox, client, alone=True).run()):
-        await eventually(lambda: _settled(house))
+        await eventually(lambda: settled(house))
     assert panel.accepted.keys() == {report.attempt_id}
 
 
@@ -119,7 +92,7 @@ async def test_accepted_is_stored_when_stopped(
     house: House, http: httpx.AsyncClient, panel: FakePanel
 ) -> None:
     """A result accepted while another one hangs is stored at the stop, and not sent again."""
-    fine, hanging = await _record(house, 2)
+    fine, hanging = await record(house, 2)
     hang = asyncio.Event()
 
     class HalfPanel:
@@ -138,14 +111,14 @@ async def test_accepted_is_stored_when_stopped(
         await asyncio.sleep(0.01)
     assert (await house.find(fine.attempt_id)).delivery is DeliveryStatus.DELIVERED
     house.clock.advance(LEASE_S + 0.1)
-    async with running(_worker(house, http, panel).run()):
-        await eventually(lambda: _settled(house))
+    async with running(worker_for(house, http, panel).run()):
+        await eventually(lambda: settled(house))
     assert panel.accepted.keys() == {hanging.attempt_id}
 
 
 async def test_database_away_after_acceptance(house: House) -> None:
     """What the panel accepted while the database went away is stored later, not sent again."""
-    reports = await _record(house, 3)
+    reports = await record(house, 3)
     tries: Counter[str] = Counter()
     async with AsyncExitStack() as outage:
 
@@ -168,5 +141,5 @@ async def test_database_away_after_acceptance(house: House) -> None:
         ):
             await eventually(lambda: STORE_ERRORS._value.get() > errors_before + 1)  # noqa: SLF001
             await outage.aclose()
-            await eventually(lambda: _settled(house))
-    assert tries == Counter(_keys(reports))
+            await eventually(lambda: settled(house))
+    assert tries == Counter(keys_of(reports))

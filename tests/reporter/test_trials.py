@@ -5,47 +5,28 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from reporter.breaker import TrialPlan, read_breaker
 from reporter.dialer_client import GrpcDialer
 from reporter.keeper import BreakerKeeper, KeeperPlan
-from reporter.pacing import Pacing
+from reporter_support.breakers import (
+    NO_TRIALS,
+    QUICK,
+    TRIALS,
+    is_open,
+    keeper_for,
+    open_breaker,
+    told_alerts,
+)
 from reporter_support.dialer import FakeDialer
-from reporter_support.house import THRESHOLD, House
-from reporter_support.reports import failure, report_of
+from reporter_support.house import House
+from reporter_support.reports import report_of
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
 from salehi.reporter.v1 import reporter_pb2
 from support.timing import eventually, running
 
-QUICK = Pacing(first_s=0.01, longest_s=0.02)
-NO_TRIALS = TrialPlan()
-TRIALS = TrialPlan(first_s=60)
-
-
-def _keeper(house: House, dialer: GrpcDialer, trials: TrialPlan = NO_TRIALS) -> BreakerKeeper:
-    plan = KeeperPlan("one", trials, pacing=QUICK, poll_s=0.01)
-    return BreakerKeeper(house.storage, house.clock, dialer, house.plan, lambda: None, plan)
-
-
-async def _open(house: House) -> None:
-    for _ in range(THRESHOLD):
-        await house.ledger.record(failure())
-
-
-async def _is_open(house: House) -> bool:
-    return (await read_breaker(house.storage)).is_open
-
-
-async def _alerts(house: House) -> list[tuple[str, str]]:
-    """Take every stored SMS: what it tells, and whom."""
-    told = []
-    while (alert := await house.alerts.take_due()) is not None:
-        told.append((alert.kind.value, alert.recipient))
-    return told
-
 
 async def _is_closed(house: House) -> bool:
-    return not await _is_open(house)
+    return not await is_open(house)
 
 
 def _attempted(
@@ -71,8 +52,8 @@ async def test_no_trial_unless_asked_for(
     house: House, dialer: GrpcDialer, fake_dialer: FakeDialer
 ) -> None:
     """Without a time set, an open breaker waits for a person for ever."""
-    await _open(house)
-    async with running(_keeper(house, dialer).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer).run()):
         await eventually(lambda: bool(fake_dialer.pauses))
         house.clock.advance(1_000_000)
         await _looked(fake_dialer)
@@ -81,8 +62,8 @@ async def test_no_trial_unless_asked_for(
 
 async def test_good_trial_closes(house: House, dialer: GrpcDialer, fake_dialer: FakeDialer) -> None:
     """After the set time one call is granted; its good result lifts the pause, with one SMS."""
-    await _open(house)
-    async with running(_keeper(house, dialer, TRIALS).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer, TRIALS).run()):
         await eventually(lambda: bool(fake_dialer.pauses))
         house.clock.advance(59)
         await _looked(fake_dialer)
@@ -96,21 +77,21 @@ async def test_good_trial_closes(house: House, dialer: GrpcDialer, fake_dialer: 
         inbound.direction = calls_pb2.DIRECTION_INBOUND
         for report in (late, inbound):
             assert not (await house.ledger.record(report)).passed
-        assert await _is_open(house)
+        assert await is_open(house)
         trial = _attempted(house, calls_pb2.RESULT_MISSED)
         assert (await house.ledger.record(trial)).passed
         await eventually(lambda: _is_closed(house))
     assert fake_dialer.pauses == {}
     assert fake_dialer.trials == 1
-    assert [kind for kind, _ in await _alerts(house)] == ["opened"] * 2 + ["closed"] * 2
+    assert [kind for kind, _ in await told_alerts(house)] == ["opened"] * 2 + ["closed"] * 2
 
 
 async def test_failed_trials_wait_longer(
     house: House, dialer: GrpcDialer, fake_dialer: FakeDialer
 ) -> None:
     """Each failed trial keeps it open without an SMS and doubles the wait, up to an hour."""
-    await _open(house)
-    async with running(_keeper(house, dialer, TRIALS).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer, TRIALS).run()):
         await eventually(lambda: bool(fake_dialer.pauses))
         for granted, wait_s in enumerate([60, 120, 240, 480, 960, 1920, 3600, 3600]):
             house.clock.advance(wait_s - 1)
@@ -120,21 +101,21 @@ async def test_failed_trials_wait_longer(
             await _granted(fake_dialer, granted + 1)
             failed = _attempted(house, calls_pb2.RESULT_FAILED, technical=True)
             assert not (await house.ledger.record(failed)).opened
-    assert await _is_open(house)
-    assert [kind for kind, _ in await _alerts(house)] == ["opened"] * 2
+    assert await is_open(house)
+    assert [kind for kind, _ in await told_alerts(house)] == ["opened"] * 2
 
 
 async def test_trial_without_a_result(
     house: House, dialer: GrpcDialer, fake_dialer: FakeDialer
 ) -> None:
     """A trial call nobody hears of is granted again after ten minutes, also after a restart."""
-    await _open(house)
-    async with running(_keeper(house, dialer, TRIALS).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer, TRIALS).run()):
         await eventually(lambda: bool(fake_dialer.pauses))
         house.clock.advance(60)
         await eventually(lambda: fake_dialer.trials == 1)
         await _looked(fake_dialer)
-    async with running(_keeper(house, dialer, TRIALS).run()):
+    async with running(keeper_for(house, dialer, TRIALS).run()):
         house.clock.advance(599)
         await _looked(fake_dialer)
         assert fake_dialer.trials == 1
@@ -146,8 +127,8 @@ async def test_trial_waits_for_the_dialer(
     house: House, dialer: GrpcDialer, fake_dialer: FakeDialer
 ) -> None:
     """A dialer that is away when a trial is due is asked again when it is back."""
-    await _open(house)
-    keeper = _keeper(house, dialer, TRIALS)
+    await open_breaker(house)
+    keeper = keeper_for(house, dialer, TRIALS)
     async with running(keeper.run()):
         await eventually(lambda: bool(fake_dialer.pauses))
         fake_dialer.away = True
@@ -163,8 +144,8 @@ async def test_one_reporter_keeps_the_breaker(
     """Of two reporters one speaks to the dialer; the other takes over when it falls silent."""
     plan = KeeperPlan("two", NO_TRIALS, pacing=QUICK, poll_s=0.01)
     other = BreakerKeeper(house.storage, house.clock, dialer, house.plan, lambda: None, plan)
-    await _open(house)
-    async with running(_keeper(house, dialer).run()):
+    await open_breaker(house)
+    async with running(keeper_for(house, dialer).run()):
         await eventually(lambda: fake_dialer.status_requests >= 1)
     silent_since = fake_dialer.status_requests
     async with running(other.run()):
