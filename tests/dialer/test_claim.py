@@ -6,7 +6,14 @@ from dialer.attempts import Ending
 from dialer.claim import Claimer, Refusal
 from dialer.contacts import NewContact
 from dialer.do_not_call import add_numbers, remove_numbers
-from dialer.limits import LEFT_BY_MS, Limit, Line, LineLimits
+from dialer.limits import (
+    LEFT_BY_MS,
+    ORIGINATE_MARGIN_MS,
+    ORIGINATE_WITHIN_MS,
+    Limit,
+    Line,
+    LineLimits,
+)
 from dialer.moments import now_ms, unix_ms
 from dialer.pauses import Pause, PauseKind, hold, lift
 from dialer.retries import RetryPolicy
@@ -92,6 +99,20 @@ async def test_nobody_is_called_outside_the_window(storage: Storage, clock: Hand
     assert (closed.why, closed.until_ms) == (Refusal.WINDOW, unix_ms(nine))
     clock.jump(nine)
     await claimed(claimer)
+
+
+async def test_no_call_leaves_after_the_window_has_closed(
+    storage: Storage, clock: HandClock
+) -> None:
+    """What is claimed just before the end must be on the trunk by then; before, it has 0.9 s."""
+    await add(storage, [static_contact(1), static_contact(2)], clock)
+    claimer = Claimer(storage, rules(window=CallWindow.parse("09:00-21:00", TEHRAN)), clock)
+    early = await claimed(claimer)
+    assert early.originate_before_ms == early.claimed_at_ms + ORIGINATE_WITHIN_MS
+    closes = clock.now().astimezone(TEHRAN).replace(hour=21, minute=0)
+    clock.jump(closes - timedelta(milliseconds=300))
+    late = await claimed(claimer)
+    assert late.originate_before_ms == unix_ms(closes) - ORIGINATE_MARGIN_MS
 
 
 async def test_concurrency_counts_inbound_calls_and_frees_at_the_end(

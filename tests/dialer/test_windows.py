@@ -58,6 +58,24 @@ def test_the_next_opening_is_the_first_open_moment(moment: datetime) -> None:
     assert opens - moment <= timedelta(hours=12)
 
 
+@given(moment=MOMENTS, text=st.sampled_from(["09:00-21:00", "00:00-12:30", "18:00-24:00"]))
+def test_the_next_closing_is_the_end_of_the_open_window(moment: datetime, text: str) -> None:
+    """From an open moment the window is open until just before it closes, and not after."""
+    window = CallWindow.parse(text, TEHRAN)
+    opened = window.opens_next(moment)
+    closes = window.closes_next(opened)
+    assert closes is not None
+    assert opened < closes <= opened + timedelta(hours=12, minutes=30)
+    assert window.is_open(closes - timedelta(milliseconds=1))
+    assert not window.is_open(closes)
+
+
+def test_a_window_that_is_always_open_never_closes() -> None:
+    """00:00-24:00 has no end, at midnight neither."""
+    window = CallWindow.parse("00:00-24:00", TEHRAN)
+    assert window.closes_next(datetime(2026, 7, 4, 20, 29, tzinfo=UTC)) is None
+
+
 def test_the_local_day_ends_at_tehrans_midnight() -> None:
     """Half past eight in the evening UTC is the next day in Tehran (+03:30, no daylight saving)."""
     window = CallWindow.parse("00:00-24:00", TEHRAN)

@@ -17,7 +17,7 @@ from salehi.intent.v1.intent_pb2 import Intent
 from simulation.records import Records
 from support.timing import HandClock
 
-# What was claimed before a stop, a window's end or a do-not-call entry leaves within this.
+# What was claimed before a stop or a do-not-call entry leaves within this.
 _UNDER_WAY_MS = 1000
 
 
@@ -186,9 +186,7 @@ class Judge:
         return sum(1 for on, _ in self._told_inbound.values() if on == line)
 
     def _check_permission(self, claim: Claim, now: int) -> None:
-        open_still = self._rules.window.is_open(moment_of(now - _UNDER_WAY_MS))
-        open_now = self._rules.window.is_open(self._clock.now())
-        _insist(open_now or open_still, "dialled outside the window")
+        _insist(self._rules.window.is_open(self._clock.now()), "dialled outside the window")
         listed_ms = self._listed_ms.get(claim.contact.number, now)
         _insist(now <= listed_ms + _UNDER_WAY_MS, "dialled though on the do-not-call list")
         stops = {kind for kind, at_ms in self._held_ms.items() if now > at_ms + _UNDER_WAY_MS}

@@ -65,6 +65,7 @@ class Claim:
 
     Attributes:
         attempt_id: UUID; becomes the channel's id at Asterisk.
+        originate_before_ms: the call leaves before this moment or never.
         traceparent: the trace the attempt belongs to; empty when tracing is off.
     """
 
@@ -72,6 +73,7 @@ class Claim:
     line: str
     contact: Contact
     claimed_at_ms: int
+    originate_before_ms: int
     traceparent: str
 
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from opentelemetry import trace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.attempts import Claim
 from dialer.contacts import Contact, take
-from dialer.limits import Limit, Line, Moment, NoRoom, Pace, rank_lines
+from dialer.limits import (
+    ORIGINATE_MARGIN_MS,
+    ORIGINATE_WITHIN_MS,
+    Limit,
+    Line,
+    Moment,
+    NoRoom,
+    Pace,
+    rank_lines,
+)
 from dialer.loads import read_loads
 from dialer.locks import is_alone, lock_a_line, lock_total, share_claims
 from dialer.moments import unix_ms
@@ -123,7 +133,9 @@ class Claimer:
                 return NotNow(Refusal.NO_CONTACTS, "no contact is due", due_ms)
             if pauses and not await use_trial(connection, PauseKind.BREAKER):
                 return _paused(pauses)
-            return await _write(connection, contact, line, at.now_ms, today)
+            claim = _claim_of(contact, line, window, now)
+            await _write(connection, claim, today)
+            return claim
 
     async def _choose_line(
         self, connection: AsyncConnection, at: Moment, today: str
@@ -152,21 +164,27 @@ class Claimer:
             locked.add(found)
 
 
-async def _write(
-    connection: AsyncConnection, contact: Contact, line: Line, now_ms: int, today: str
-) -> Claim:
+def _claim_of(contact: Contact, line: Line, window: CallWindow, now: datetime) -> Claim:
+    now_ms = unix_ms(now)
+    before_ms = now_ms + ORIGINATE_WITHIN_MS
+    closes = window.closes_next(now)
+    if closes is not None:
+        before_ms = min(before_ms, unix_ms(closes) - ORIGINATE_MARGIN_MS)
+    counted = replace(contact, attempts_made=contact.attempts_made + 1)
     with tracer.start_as_current_span("claim", attributes={"line": line.number}):
-        claim = Claim(str(uuid.uuid4()), line.number, contact, now_ms, traceparent())
-    await take(connection, contact.id)
-    claim = replace(claim, contact=replace(contact, attempts_made=contact.attempts_made + 1))
+        return Claim(str(uuid.uuid4()), line.number, counted, now_ms, before_ms, traceparent())
+
+
+async def _write(connection: AsyncConnection, claim: Claim, today: str) -> None:
+    await take(connection, claim.contact.id)
     row = {
         "id": claim.attempt_id,
-        "contact_id": contact.id,
-        "number": contact.number,
+        "contact_id": claim.contact.id,
+        "number": claim.contact.number,
         "line": claim.line,
         "state": AttemptState.CLAIMED,
         "local_date": today,
-        "claimed_at_ms": now_ms,
+        "claimed_at_ms": claim.claimed_at_ms,
         "result": 0,
         "disposition": 0,
         "reason": "",
@@ -174,7 +192,6 @@ async def _write(
         "stage": Stage.DIALING,
     }
     await connection.execute(_INSERT, row)
-    return claim
 
 
 def _is_trial(pauses: list[Pause]) -> bool:

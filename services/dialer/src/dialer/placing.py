@@ -11,7 +11,6 @@ from dialer.attempts import INVALID_REQUEST, Claim, Ending
 from dialer.errors import GatewayRefused, GatewayUnavailable, InvalidNumber, RequestRejected
 from dialer.gateway import Gateway
 from dialer.ledger import Ledger
-from dialer.limits import ORIGINATE_WITHIN_MS
 from dialer.metrics import GATEWAY_REFUSALS, UNKNOWN_ANSWERS
 from dialer.moments import now_ms, timestamp_of
 from dialer.numbers import DialTemplate
@@ -55,7 +54,7 @@ class Trunk:
             line=claim.line,
             ring_timeout_s=self.ring_timeout_s,
             contact=claim.contact.message(),
-            originate_before=timestamp_of(claim.claimed_at_ms + ORIGINATE_WITHIN_MS),
+            originate_before=timestamp_of(claim.originate_before_ms),
         )
 
 
@@ -99,8 +98,9 @@ class Placer:
                 self._bells.reconcile.ring()
 
     async def _ask(self, claim: Claim) -> None:
-        if now_ms(self._clock) - claim.claimed_at_ms >= ORIGINATE_WITHIN_MS:
-            # The process or the database stood still: what was checked may no longer hold.
+        if now_ms(self._clock) >= claim.originate_before_ms:
+            # The process or the database stood still, or the window closes: what was checked may no
+            # longer hold.
             log.warning("a claim came too late to be dialled", attempt_id=claim.attempt_id)
             self._patience.failed()
             await self._ledger.withdraw(claim.attempt_id)

@@ -52,6 +52,14 @@ class CallWindow:
             day += timedelta(days=1)
         return self._at(day, self.opens_minute)
 
+    def closes_next(self, moment: datetime) -> datetime | None:
+        """Give when the window that is open at a moment closes; None when it never does."""
+        if self.opens_minute == 0 and self.closes_minute == _DAY_MINUTES:
+            return None
+        if self.closes_minute == _DAY_MINUTES:
+            return self.next_midnight(moment)
+        return self._at(self.local_date(moment), self.closes_minute)
+
     def local_date(self, moment: datetime) -> date:
         """Give the local calendar day of a moment; daily limits count by it."""
         return moment.astimezone(self.zone).date()

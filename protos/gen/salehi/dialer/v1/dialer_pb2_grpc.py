@@ -160,7 +160,8 @@ class DialerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddDoNotCall(self, request, context):
-        """Puts numbers on the do-not-call list; they are not dialled from the moment this is acknowledged.
+        """Puts numbers on the do-not-call list; no call to them is claimed from the moment this is
+        acknowledged, and one claimed before has left within a second or never will.
 
         Idempotent. Deadline: 30 s. Status: INVALID_ARGUMENT a number that is none, nothing was added ·
         UNAVAILABLE database away.

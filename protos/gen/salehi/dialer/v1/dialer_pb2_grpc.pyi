@@ -73,7 +73,8 @@ class DialerServiceStub:
     Idempotent. Deadline: 5 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
     """
     AddDoNotCall: _grpc.UnaryUnaryMultiCallable[_dialer_pb2.AddDoNotCallRequest, _dialer_pb2.AddDoNotCallResponse]
-    """Puts numbers on the do-not-call list; they are not dialled from the moment this is acknowledged.
+    """Puts numbers on the do-not-call list; no call to them is claimed from the moment this is
+    acknowledged, and one claimed before has left within a second or never will.
 
     Idempotent. Deadline: 30 s. Status: INVALID_ARGUMENT a number that is none, nothing was added ·
     UNAVAILABLE database away.
@@ -151,7 +152,8 @@ class DialerServiceAsyncStub(DialerServiceStub):
     Idempotent. Deadline: 5 s. Status: INVALID_ARGUMENT a bad page token · UNAVAILABLE database away.
     """
     AddDoNotCall: _aio.UnaryUnaryMultiCallable[_dialer_pb2.AddDoNotCallRequest, _dialer_pb2.AddDoNotCallResponse]  # type: ignore[assignment]
-    """Puts numbers on the do-not-call list; they are not dialled from the moment this is acknowledged.
+    """Puts numbers on the do-not-call list; no call to them is claimed from the moment this is
+    acknowledged, and one claimed before has left within a second or never will.
 
     Idempotent. Deadline: 30 s. Status: INVALID_ARGUMENT a number that is none, nothing was added ·
     UNAVAILABLE database away.
@@ -268,7 +270,8 @@ class DialerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dialer_pb2.AddDoNotCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dialer_pb2.AddDoNotCallResponse, _abc.Awaitable[_dialer_pb2.AddDoNotCallResponse]]:
-        """Puts numbers on the do-not-call list; they are not dialled from the moment this is acknowledged.
+        """Puts numbers on the do-not-call list; no call to them is claimed from the moment this is
+        acknowledged, and one claimed before has left within a second or never will.
 
         Idempotent. Deadline: 30 s. Status: INVALID_ARGUMENT a number that is none, nothing was added ·
         UNAVAILABLE database away.
