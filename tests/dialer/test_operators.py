@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import asyncio
 
+from prometheus_client import REGISTRY
+
 from dialer.attempts import Claim, Ending, mark_stage
 from dialer.claim import Claimer, Refusal
 from dialer.limits import Limit, Line
 from dialer.moments import now_ms
 from dialer.operators import read_operator_load
 from dialer.pauses import Pause, PauseKind, grant_trials, hold
+from dialer.status import StatusReader
 from dialer.tables import Stage, other_calls
 from dialer_support.campaign import PLENTY, add, claimed, end, place, refused, rules, static_contact
 from salehi.calls.v1.calls_pb2 import Disposition, Result
 from servicekit.storage import Storage
-from support.timing import HandClock
+from support.timing import HandClock, eventually, running
 
 NO = Ending(
     Result.RESULT_NOT_INTERESTED, "", Disposition.DISPOSITION_ANSWERED, stage=Stage.ANSWERED
@@ -129,3 +132,17 @@ async def test_a_trial_under_the_breakers_pause_is_one_call(
         await grant_trials(connection, PauseKind.BREAKER, 1)
         await hold(connection, Pause(PauseKind.MANUAL, "lunch", "me", now_ms(clock)))
     assert (await refused(claimers[0])).why is Refusal.PAUSED
+
+
+async def test_the_load_of_operators_is_a_metric(storage: Storage, clock: HandClock) -> None:
+    """The gauges say how many operators there are, and how many are expected to be needed."""
+    await add(storage, [static_contact(1)], clock)
+    used = rules(operator_slots=3)
+    await placed(storage, Claimer(storage, used, clock), clock)
+
+    def shown(what: str) -> float | None:
+        return REGISTRY.get_sample_value("salehi_dialer_operators", {"what": what})
+
+    async with running(StatusReader(storage, used, clock).run()):
+        await eventually(lambda: shown("expected") == 1)
+    assert (shown("slots"), shown("busy")) == (3, 0)

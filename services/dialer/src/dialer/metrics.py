@@ -22,6 +22,11 @@ UNKNOWN_OUTCOMES = Counter(
 )
 LINE_USED = Gauge("salehi_dialer_line_used", "Use of a line", ["line", "limit"])
 LINE_ALLOWED = Gauge("salehi_dialer_line_allowed", "Limit of a line", ["line", "limit"])
+OPERATORS = Gauge(
+    "salehi_dialer_operators",
+    "Operators there are (slots), those taken (busy), those the calls under way need (expected)",
+    ["what"],
+)
 CONTACTS_WAITING = Gauge("salehi_dialer_contacts_waiting", "Contacts waiting to be dialled")
 ATTEMPTS_OPEN = Gauge("salehi_dialer_attempts_open", "Attempts under way")
 PAUSED = Gauge("salehi_dialer_paused", "1 while this holds dialing back", ["kind"])

@@ -12,7 +12,14 @@ from dialer.claim import Rules
 from dialer.contacts import count_waiting
 from dialer.limits import Line, LineLoad
 from dialer.loads import read_loads
-from dialer.metrics import ATTEMPTS_OPEN, CONTACTS_WAITING, LINE_ALLOWED, LINE_USED, PAUSED
+from dialer.metrics import (
+    ATTEMPTS_OPEN,
+    CONTACTS_WAITING,
+    LINE_ALLOWED,
+    LINE_USED,
+    OPERATORS,
+    PAUSED,
+)
 from dialer.moments import unix_ms
 from dialer.operators import OperatorLoad, read_operator_load
 from dialer.pauses import Pause, PauseKind, in_force
@@ -108,5 +115,9 @@ def _show(status: Status) -> None:
     held = {pause.kind for pause in status.pauses}
     for kind in PauseKind:
         PAUSED.labels(kind).set(kind in held)
+    if status.operators is not None:
+        OPERATORS.labels("slots").set(status.operators.slots)
+        OPERATORS.labels("busy").set(status.operators.busy)
+        OPERATORS.labels("expected").set(status.operators.expected)
     CONTACTS_WAITING.set(status.contacts_waiting)
     ATTEMPTS_OPEN.set(status.attempts_open)
