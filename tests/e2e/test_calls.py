@@ -62,6 +62,22 @@ async def test_a_killed_dialer_dials_nobody_twice(make_stack: MakeStack) -> None
         assert len(await running.results()) == 3
 
 
+async def test_dialer_and_reporter_share_one_postgresql(
+    make_stack: MakeStack, postgres_url: str
+) -> None:
+    """With DATABASE_URL both keep their tables in one PostgreSQL, through a SIGKILL of each."""
+    contacts = "09120000102,09120000202"
+    async with make_stack(
+        STATIC_CONTACTS=contacts, MAX_TOTAL_CALLS="1", DATABASE_URL=postgres_url
+    ) as running:
+        await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
+        for service in ("dialer", "reporter"):
+            await running.end(service, signal.SIGKILL)
+            await running.start(service)
+        assert await running.have_results(2, within_s=90) == ["not_interested"] * 2
+        assert not list(running.home.rglob("dialer.db"))
+
+
 async def test_sigterm_to_make_run_ends_live_calls_and_reports_them(
     make_stack: MakeStack, tmp_path: object
 ) -> None:
