@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
@@ -44,6 +45,13 @@ def run_errand(service: str, errand: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
+
+
+def positive_count(text: str) -> int:
+    """Read how many, for argparse."""
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ArgumentTypeError(f"{text!r} is no count from 1 up")
+    return int(text)
 
 
 def own_address(settings_class: type[ServiceSettings], port_field: str) -> str:

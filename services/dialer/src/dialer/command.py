@@ -21,6 +21,7 @@ from servicekit.cli import (
     output_file,
     own_address,
     own_zone,
+    positive_count,
     printable,
     run_errand,
     shown_moment,
@@ -54,7 +55,7 @@ def _parser() -> ArgumentParser:
     imported.add_argument("file", type=Path)
     attempts = _command(commands, "attempts", _attempts, "list the newest attempts")
     attempts.add_argument("--open", action="store_true", help="only those under way")
-    attempts.add_argument("--limit", type=_count, default=50, help="how many at most; default: 50")
+    attempts.add_argument("--limit", type=positive_count, default=50, help="at most; default: 50")
     _add_show_numbers(attempts)
     listed = commands.add_parser("do-not-call", help="who must not be called")
     _add_do_not_call(listed.add_subparsers(required=True, metavar="command"))
@@ -76,7 +77,7 @@ def _add_switch(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     resume.add_argument("--kind", choices=sorted(_KINDS), help="only this pause; default: both")
     resume.add_argument(
         "--trial-calls",
-        type=_count,
+        type=positive_count,
         default=0,
         metavar="N",
         help="leave the breaker's pause in force, but let N calls be dialled",
@@ -113,13 +114,6 @@ def _command(
 
 def _add_show_numbers(parser: ArgumentParser) -> None:
     parser.add_argument("--show-numbers", action="store_true", help="do not mask phone numbers")
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError("too few")
-    return count
 
 
 def _user() -> str:

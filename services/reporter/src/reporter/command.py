@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +15,13 @@ from reporter.settings import ReporterSettings
 from reporter.words import RESULT_WORDS
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2
-from servicekit.cli import output_file, own_address, own_zone, run_errand
+from servicekit.cli import output_file, own_address, own_zone, positive_count, run_errand
 
 _FORMATS = {
     "csv": reporter_pb2.EXPORT_FORMAT_CSV,
     "json": reporter_pb2.EXPORT_FORMAT_JSON,
 }
+_MOMENT = "day or moment such as 2026-05-04 or 2026-05-04T10:30"
 _DIRECTIONS = {
     "outbound": calls_pb2.DIRECTION_OUTBOUND,
     "inbound": calls_pb2.DIRECTION_INBOUND,
@@ -57,7 +58,7 @@ def _parser() -> ArgumentParser:
     export.add_argument("--output", type=Path, help="file to write; default: standard output")
     _add_filter(export)
     results = _command(commands, "results", _results, "list the newest results")
-    results.add_argument("--limit", type=_count, default=50, help="how many at most; default: 50")
+    results.add_argument("--limit", type=positive_count, default=50, help="at most; default: 50")
     results.add_argument("--show-numbers", action="store_true", help="do not mask phone numbers")
     _add_filter(results)
     letters = commands.add_parser("dead-letters", help="results the panel refused for good")
@@ -78,7 +79,7 @@ def _command(
 
 def _add_dead_letters(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     listed = _command(commands, "list", _list_letters, "list them, newest first")
-    listed.add_argument("--limit", type=_count, default=50, help="how many at most; default: 50")
+    listed.add_argument("--limit", type=positive_count, default=50, help="at most; default: 50")
     for name, run, help_ in (
         ("retry", _retry, "put them back into the queue"),
         ("discard", _discard, "drop them: the panel will never hear of them"),
@@ -100,20 +101,16 @@ def _add_filter(parser: ArgumentParser) -> None:
     which.add_argument(
         "--delivery", choices=sorted(_DELIVERIES), help="how the panel's copy stands"
     )
-    moment = "2026-05-04 or 2026-05-04T10:30, in TIMEZONE unless it has an offset"
+    moment = f"{_MOMENT}, in TIMEZONE unless it has an offset"
     which.add_argument("--since", type=_moment, help=f"attempted then or later: {moment}")
     which.add_argument("--until", type=_moment, help="attempted before then")
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError("too few")
-    return count
-
-
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no {_MOMENT}") from error
 
 
 def _filter(wanted: Namespace) -> reporter_pb2.ResultFilter:
