@@ -8,8 +8,6 @@ from dialer.contacts import NewContact
 from dialer.do_not_call import add_numbers, remove_numbers
 from dialer.limits import (
     LEFT_BY_MS,
-    ORIGINATE_MARGIN_MS,
-    ORIGINATE_WITHIN_MS,
     Limit,
     Line,
     LineLimits,
@@ -18,7 +16,6 @@ from dialer.moments import now_ms, unix_ms
 from dialer.pauses import Pause, PauseKind, hold, lift
 from dialer.retries import RetryPolicy
 from dialer.tables import ContactState, Source, attempts, contacts, other_calls, reports
-from dialer.windows import CallWindow
 from dialer_support.campaign import (
     PLENTY,
     TEHRAN,
@@ -86,33 +83,6 @@ async def test_a_pause_holds_until_its_own_kind_is_lifted(
     async with storage.transaction() as connection:
         await lift(connection, [PauseKind.BREAKER])
     await claimed(claimer)
-
-
-async def test_nobody_is_called_outside_the_window(storage: Storage, clock: HandClock) -> None:
-    """A second before nine nothing is claimed, at nine it is; the refusal names that moment."""
-    await add(storage, [static_contact(1)], clock)
-    window = CallWindow.parse("09:00-21:00", TEHRAN)
-    claimer = Claimer(storage, rules(window=window), clock)
-    nine = clock.now().astimezone(TEHRAN).replace(hour=9, minute=0) + timedelta(days=1)
-    clock.jump(nine - timedelta(seconds=1))
-    closed = await refused(claimer)
-    assert (closed.why, closed.until_ms) == (Refusal.WINDOW, unix_ms(nine))
-    clock.jump(nine)
-    await claimed(claimer)
-
-
-async def test_no_call_leaves_after_the_window_has_closed(
-    storage: Storage, clock: HandClock
-) -> None:
-    """What is claimed just before the end must be on the trunk by then; before, it has 0.9 s."""
-    await add(storage, [static_contact(1), static_contact(2)], clock)
-    claimer = Claimer(storage, rules(window=CallWindow.parse("09:00-21:00", TEHRAN)), clock)
-    early = await claimed(claimer)
-    assert early.originate_before_ms == early.claimed_at_ms + ORIGINATE_WITHIN_MS
-    closes = clock.now().astimezone(TEHRAN).replace(hour=21, minute=0)
-    clock.jump(closes - timedelta(milliseconds=300))
-    late = await claimed(claimer)
-    assert late.originate_before_ms == unix_ms(closes) - ORIGINATE_MARGIN_MS
 
 
 async def test_concurrency_counts_inbound_calls_and_frees_at_the_end(

@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from dialer.claim import Claimer, Refusal
-from dialer.pauses import Pause, PauseKind, hold
-from dialer.stopping import Extent, stop_pause
+from dialer.pauses import Pause, PauseKind, hold, in_force
+from dialer.stopping import Extent, stop_in_force, stop_pause
 from dialer_support.campaign import add, number, refused, static_contact
 from dialer_support.gateway import Context, FakeGateway
 from dialer_support.served import RULES, Doors, Stub
@@ -163,3 +163,14 @@ async def test_a_plain_pause_ends_no_call(
     async with running(doors.stopper.run()):
         await asyncio.sleep(0.3)
     assert fake_gateway.listed == 0
+
+
+async def test_a_plain_pause_neither_is_a_stop_nor_ends_one(stub: Stub, storage: Storage) -> None:
+    """A pause worded like a stop is refused; one that follows a stop leaves the stop in force."""
+    with pytest.raises(grpc.RpcError, match="emergency stop's"):
+        await stub.Pause(dialer_pb2.PauseRequest(reason="emergency stop: fire"), timeout=5)
+    await stub.EmergencyStop(stop_request(), timeout=15)
+    await stub.Pause(dialer_pb2.PauseRequest(reason="lunch"), timeout=5)
+    async with storage.transaction() as connection:
+        held = await in_force(connection)
+    assert stop_in_force(held) is Extent.UNANSWERED

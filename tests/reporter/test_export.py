@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -21,7 +20,7 @@ from servicekit.cli import escape_formula
 
 def _kept(*heard: str, number: str = "+989120000101") -> KeptResult:
     report = report_of(calls_pb2.RESULT_NOT_INTERESTED, heard=heard, number=number)
-    return KeptResult(1, report, "not_interested", datetime.now(UTC), DeliveryStatus.DELIVERED)
+    return KeptResult(1, report, "not_interested", DeliveryStatus.DELIVERED)
 
 
 def _read(*kept: KeptResult) -> list[dict[str, str]]:

@@ -22,7 +22,7 @@ from dialer.moments import now_ms, timestamp_of
 from dialer.numbers import NumberPlan
 from dialer.pauses import Pause, PauseKind, grant_trials, hold, in_force, lift
 from dialer.status import StatusReader
-from dialer.stopping import Extent, Stopper, stop_pause
+from dialer.stopping import Extent, Stopper, stop_in_force, stop_pause
 from dialer.waking import Bells
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from servicekit.clock import Clock
@@ -35,6 +35,7 @@ _MAX_NUMBERS = 10_000
 _DEFAULT_PAGE = 100
 _LARGEST_PAGE = 1000
 _MOST_TRIALS = 1000
+_NO_PLAIN_PAUSE = "a reason that begins so is an emergency stop's: ask for one or reword it"
 _NO_SUCH_KIND = "give a kind that people can set and lift: MANUAL or BREAKER"
 _TOKEN = re.compile(r"([0-9]{1,16}):([0-9a-f-]{36})", re.ASCII)
 
@@ -91,6 +92,8 @@ class DialerServicer(dialer_pb2_grpc.DialerServiceServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_SUCH_KIND)
         reason, by = await _why(request, context)
         pause = Pause(kind, reason, by, now_ms(self._parts.clock))
+        if stop_in_force([pause]) is not None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_PLAIN_PAUSE)
         await _hold(self._storage, pause, context)
         return dialer_pb2.PauseResponse()
 
@@ -241,7 +244,10 @@ async def _hold(storage: Storage, pause: Pause, context: Context) -> None:
     """Store a pause, so that no claim is made after it."""
     async with _named_errors(context), storage.transaction() as connection:
         await lock_claims(connection)
-        await hold(connection, pause)
+        is_plain = pause.kind is PauseKind.MANUAL and stop_in_force([pause]) is None
+        # A plain pause adds nothing to an emergency stop, and must not end it.
+        if not (is_plain and stop_in_force(await in_force(connection))):
+            await hold(connection, pause)
 
 
 async def _why(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Row, Select, select
 
 from reporter.errors import BadPageToken
 from reporter.filters import Condition
-from reporter.storage import moment
 from reporter.tables import DeliveryStatus, deliveries, results
 from salehi.reporter.v1 import reporter_pb2
 from servicekit.storage import Storage
@@ -26,14 +24,12 @@ class KeptResult:
         sequence: grows with every result.
         report: as reported. Personal data.
         result: in the campaign's words.
-        received_at: when it was stored, UTC.
         delivery: where its delivery to the panel stands; None when there is nothing to deliver.
     """
 
     sequence: int
     report: reporter_pb2.ReportResultRequest
     result: str
-    received_at: datetime
     delivery: DeliveryStatus | None
 
 
@@ -97,6 +93,5 @@ def _kept_result(row: Row[*tuple[object, ...]]) -> KeptResult:
         sequence=row.sequence,
         report=reporter_pb2.ReportResultRequest.FromString(row.report),
         result=row.result,
-        received_at=moment(row.received_at_ms),
         delivery=None if row.status is None else DeliveryStatus(row.status),
     )

@@ -108,9 +108,9 @@ class DialerServiceServicer:
     def Pause(self, request, context):
         """Stops dialing until the same reason is lifted. Live calls go on.
 
-        Idempotent per (kind, reason text is replaced). Acknowledged once stored: the pause survives
-        restarts. Deadline: 5 s.
-        Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away.
+        Idempotent per (kind, reason text is replaced; an emergency stop's stays). Acknowledged once
+        stored: the pause survives restarts. Deadline: 5 s.
+        Status: INVALID_ARGUMENT no reason given, or one that begins as an emergency stop's does · UNAVAILABLE the database is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,9 +41,9 @@ class DialerServiceStub:
     Pause: _grpc.UnaryUnaryMultiCallable[_dialer_pb2.PauseRequest, _dialer_pb2.PauseResponse]
     """Stops dialing until the same reason is lifted. Live calls go on.
 
-    Idempotent per (kind, reason text is replaced). Acknowledged once stored: the pause survives
-    restarts. Deadline: 5 s.
-    Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away.
+    Idempotent per (kind, reason text is replaced; an emergency stop's stays). Acknowledged once
+    stored: the pause survives restarts. Deadline: 5 s.
+    Status: INVALID_ARGUMENT no reason given, or one that begins as an emergency stop's does · UNAVAILABLE the database is away.
     """
     Resume: _grpc.UnaryUnaryMultiCallable[_dialer_pb2.ResumeRequest, _dialer_pb2.ResumeResponse]
     """Lifts one kind of pause; dialing goes on when none is left. The panel's own hold is lifted by
@@ -120,9 +120,9 @@ class DialerServiceAsyncStub(DialerServiceStub):
     Pause: _aio.UnaryUnaryMultiCallable[_dialer_pb2.PauseRequest, _dialer_pb2.PauseResponse]  # type: ignore[assignment]
     """Stops dialing until the same reason is lifted. Live calls go on.
 
-    Idempotent per (kind, reason text is replaced). Acknowledged once stored: the pause survives
-    restarts. Deadline: 5 s.
-    Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away.
+    Idempotent per (kind, reason text is replaced; an emergency stop's stays). Acknowledged once
+    stored: the pause survives restarts. Deadline: 5 s.
+    Status: INVALID_ARGUMENT no reason given, or one that begins as an emergency stop's does · UNAVAILABLE the database is away.
     """
     Resume: _aio.UnaryUnaryMultiCallable[_dialer_pb2.ResumeRequest, _dialer_pb2.ResumeResponse]  # type: ignore[assignment]
     """Lifts one kind of pause; dialing goes on when none is left. The panel's own hold is lifted by
@@ -208,9 +208,9 @@ class DialerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dialer_pb2.PauseResponse, _abc.Awaitable[_dialer_pb2.PauseResponse]]:
         """Stops dialing until the same reason is lifted. Live calls go on.
 
-        Idempotent per (kind, reason text is replaced). Acknowledged once stored: the pause survives
-        restarts. Deadline: 5 s.
-        Status: INVALID_ARGUMENT no reason given · UNAVAILABLE the database is away.
+        Idempotent per (kind, reason text is replaced; an emergency stop's stays). Acknowledged once
+        stored: the pause survives restarts. Deadline: 5 s.
+        Status: INVALID_ARGUMENT no reason given, or one that begins as an emergency stop's does · UNAVAILABLE the database is away.
         """
 
     @_abc_1.abstractmethod

@@ -79,8 +79,8 @@ class ReporterServiceServicer:
     def ReportResult(self, request, context):
         """Takes the result of one attempt.
 
-        Idempotent on attempt_id: a repeat is acknowledged and changes nothing; the first result wins.
-        Acknowledged once committed together with its deliveries. Deadline: 5 s.
+        Idempotent on attempt_id: a repeat is acknowledged and changes nothing; the first result wins,
+        except that one that says an operator answered replaces another. Acknowledged once committed together with its deliveries. Deadline: 5 s.
         Status: INVALID_ARGUMENT no attempt id or no result · UNAVAILABLE the database is away: repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -36,8 +36,8 @@ class ReporterServiceStub:
     ReportResult: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.ReportResultRequest, _reporter_pb2.ReportResultResponse]
     """Takes the result of one attempt.
 
-    Idempotent on attempt_id: a repeat is acknowledged and changes nothing; the first result wins.
-    Acknowledged once committed together with its deliveries. Deadline: 5 s.
+    Idempotent on attempt_id: a repeat is acknowledged and changes nothing; the first result wins,
+    except that one that says an operator answered replaces another. Acknowledged once committed together with its deliveries. Deadline: 5 s.
     Status: INVALID_ARGUMENT no attempt id or no result · UNAVAILABLE the database is away: repeat.
     """
     ListResults: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.ListResultsRequest, _reporter_pb2.ListResultsResponse]
@@ -84,8 +84,8 @@ class ReporterServiceAsyncStub(ReporterServiceStub):
     ReportResult: _aio.UnaryUnaryMultiCallable[_reporter_pb2.ReportResultRequest, _reporter_pb2.ReportResultResponse]  # type: ignore[assignment]
     """Takes the result of one attempt.
 
-    Idempotent on attempt_id: a repeat is acknowledged and changes nothing; the first result wins.
-    Acknowledged once committed together with its deliveries. Deadline: 5 s.
+    Idempotent on attempt_id: a repeat is acknowledged and changes nothing; the first result wins,
+    except that one that says an operator answered replaces another. Acknowledged once committed together with its deliveries. Deadline: 5 s.
     Status: INVALID_ARGUMENT no attempt id or no result · UNAVAILABLE the database is away: repeat.
     """
     ListResults: _aio.UnaryUnaryMultiCallable[_reporter_pb2.ListResultsRequest, _reporter_pb2.ListResultsResponse]  # type: ignore[assignment]
@@ -135,8 +135,8 @@ class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reporter_pb2.ReportResultResponse, _abc.Awaitable[_reporter_pb2.ReportResultResponse]]:
         """Takes the result of one attempt.
 
-        Idempotent on attempt_id: a repeat is acknowledged and changes nothing; the first result wins.
-        Acknowledged once committed together with its deliveries. Deadline: 5 s.
+        Idempotent on attempt_id: a repeat is acknowledged and changes nothing; the first result wins,
+        except that one that says an operator answered replaces another. Acknowledged once committed together with its deliveries. Deadline: 5 s.
         Status: INVALID_ARGUMENT no attempt id or no result · UNAVAILABLE the database is away: repeat.
         """
 
