@@ -599,6 +599,7 @@ class Outcome(_message.Message):
     OPERATOR_EXTENSION_FIELD_NUMBER: _builtins.int
     TALK_S_FIELD_NUMBER: _builtins.int
     POST_DIAL_DELAY_S_FIELD_NUMBER: _builtins.int
+    OUT_OF_CREDIT_FIELD_NUMBER: _builtins.int
     result: Global___Result.ValueType
     """The result."""
     reason: _builtins.str
@@ -623,6 +624,12 @@ class Outcome(_message.Message):
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
         """What was heard, turn by turn."""
 
+    @_builtins.property
+    def out_of_credit(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What refused for lack of credit while this call was listened to: "stt", "llm". The call itself
+        may have gone on without it; dialing pauses at once all the same.
+        """
+
     def __init__(
         self,
         *,
@@ -636,10 +643,11 @@ class Outcome(_message.Message):
         operator_extension: _builtins.str = ...,
         talk_s: _builtins.float = ...,
         post_dial_delay_s: _builtins.float = ...,
+        out_of_credit: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "disposition", b"disposition", "operator_extension", b"operator_extension", "post_dial_delay_s", b"post_dial_delay_s", "reason", b"reason", "result", b"result", "sip_status", b"sip_status", "talk_s", b"talk_s", "technical", b"technical", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "disposition", b"disposition", "operator_extension", b"operator_extension", "out_of_credit", b"out_of_credit", "post_dial_delay_s", b"post_dial_delay_s", "reason", b"reason", "result", b"result", "sip_status", b"sip_status", "talk_s", b"talk_s", "technical", b"technical", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -655,6 +663,9 @@ class Turn(_message.Message):
     INTENT_FIELD_NUMBER: _builtins.int
     DECIDED_BY_FIELD_NUMBER: _builtins.int
     TURN_LATENCY_S_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     heard: _builtins.str
     """Words heard. Personal data; empty when nothing was understood."""
     intent: _intent_pb2.Intent.ValueType
@@ -663,6 +674,12 @@ class Turn(_message.Message):
     """Which path decided."""
     turn_latency_s: _builtins.float
     """Seconds from the end of speech to the next prompt's start; 0 when nobody spoke."""
+    confidence: _builtins.float
+    """How sure the decision is, 0 to 1; 0 when nothing was classified."""
+    evidence: _builtins.str
+    """Name of the rule or model that decided; never the caller's words."""
+    engine: _builtins.str
+    """Which engine transcribed ("vira", "openai", "pocketsphinx"); empty when none was asked."""
     def __init__(
         self,
         *,
@@ -670,10 +687,13 @@ class Turn(_message.Message):
         intent: _intent_pb2.Intent.ValueType = ...,
         decided_by: _intent_pb2.DecidedBy.ValueType = ...,
         turn_latency_s: _builtins.float = ...,
+        confidence: _builtins.float = ...,
+        evidence: _builtins.str = ...,
+        engine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_by", b"decided_by", "heard", b"heard", "intent", b"intent", "turn_latency_s", b"turn_latency_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "decided_by", b"decided_by", "engine", b"engine", "evidence", b"evidence", "heard", b"heard", "intent", b"intent", "turn_latency_s", b"turn_latency_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsalehi/intent/v1/intent.proto\x12\x10salehi.intent.v1\"1\n\x0f\x43lassifyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\"\xcc\x01\n\x10\x43lassifyResponse\x12(\n\x06intent\x18\x01 \x01(\x0e\x32\x18.salehi.intent.v1.Intent\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12/\n\ndecided_by\x18\x03 \x01(\x0e\x32\x1b.salehi.intent.v1.DecidedBy\x12\x10\n\x08\x65vidence\x18\x04 \x01(\t\x12\x37\n\x0eprovider_state\x18\x05 \x01(\x0e\x32\x1f.salehi.intent.v1.ProviderState*\x87\x01\n\x06Intent\x12\x16\n\x12INTENT_UNSPECIFIED\x10\x00\x12\x0e\n\nINTENT_YES\x10\x01\x12\r\n\tINTENT_NO\x10\x02\x12\x1a\n\x16INTENT_NUMBER_QUESTION\x10\x03\x12\x16\n\x12INTENT_DO_NOT_CALL\x10\x04\x12\x12\n\x0eINTENT_UNKNOWN\x10\x05*p\n\tDecidedBy\x12\x1a\n\x16\x44\x45\x43IDED_BY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43IDED_BY_RULES\x10\x01\x12\x12\n\x0e\x44\x45\x43IDED_BY_LLM\x10\x02\x12\x1d\n\x19\x44\x45\x43IDED_BY_RULES_FALLBACK\x10\x03*\x88\x01\n\rProviderState\x12\x1e\n\x1aPROVIDER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11PROVIDER_STATE_OK\x10\x01\x12\x1e\n\x1aPROVIDER_STATE_UNAVAILABLE\x10\x02\x12 \n\x1cPROVIDER_STATE_OUT_OF_CREDIT\x10\x03\x32\x62\n\rIntentService\x12Q\n\x08\x43lassify\x12!.salehi.intent.v1.ClassifyRequest\x1a\".salehi.intent.v1.ClassifyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsalehi/intent/v1/intent.proto\x12\x10salehi.intent.v1\"E\n\x0f\x43lassifyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x12\n\nattempt_id\x18\x03 \x01(\t\"\xdd\x01\n\x10\x43lassifyResponse\x12(\n\x06intent\x18\x01 \x01(\x0e\x32\x18.salehi.intent.v1.Intent\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12/\n\ndecided_by\x18\x03 \x01(\x0e\x32\x1b.salehi.intent.v1.DecidedBy\x12\x10\n\x08\x65vidence\x18\x04 \x01(\t\x12\x37\n\x0eprovider_state\x18\x05 \x01(\x0e\x32\x1f.salehi.intent.v1.ProviderState\x12\x0f\n\x07matched\x18\x06 \x03(\t*\x87\x01\n\x06Intent\x12\x16\n\x12INTENT_UNSPECIFIED\x10\x00\x12\x0e\n\nINTENT_YES\x10\x01\x12\r\n\tINTENT_NO\x10\x02\x12\x1a\n\x16INTENT_NUMBER_QUESTION\x10\x03\x12\x16\n\x12INTENT_DO_NOT_CALL\x10\x04\x12\x12\n\x0eINTENT_UNKNOWN\x10\x05*p\n\tDecidedBy\x12\x1a\n\x16\x44\x45\x43IDED_BY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43IDED_BY_RULES\x10\x01\x12\x12\n\x0e\x44\x45\x43IDED_BY_LLM\x10\x02\x12\x1d\n\x19\x44\x45\x43IDED_BY_RULES_FALLBACK\x10\x03*\x88\x01\n\rProviderState\x12\x1e\n\x1aPROVIDER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11PROVIDER_STATE_OK\x10\x01\x12\x1e\n\x1aPROVIDER_STATE_UNAVAILABLE\x10\x02\x12 \n\x1cPROVIDER_STATE_OUT_OF_CREDIT\x10\x03\x32\x62\n\rIntentService\x12Q\n\x08\x43lassify\x12!.salehi.intent.v1.ClassifyRequest\x1a\".salehi.intent.v1.ClassifyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'salehi.intent.v1.intent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INTENT']._serialized_start=310
-  _globals['_INTENT']._serialized_end=445
-  _globals['_DECIDEDBY']._serialized_start=447
-  _globals['_DECIDEDBY']._serialized_end=559
-  _globals['_PROVIDERSTATE']._serialized_start=562
-  _globals['_PROVIDERSTATE']._serialized_end=698
+  _globals['_INTENT']._serialized_start=347
+  _globals['_INTENT']._serialized_end=482
+  _globals['_DECIDEDBY']._serialized_start=484
+  _globals['_DECIDEDBY']._serialized_end=596
+  _globals['_PROVIDERSTATE']._serialized_start=599
+  _globals['_PROVIDERSTATE']._serialized_end=735
   _globals['_CLASSIFYREQUEST']._serialized_start=51
-  _globals['_CLASSIFYREQUEST']._serialized_end=100
-  _globals['_CLASSIFYRESPONSE']._serialized_start=103
-  _globals['_CLASSIFYRESPONSE']._serialized_end=307
-  _globals['_INTENTSERVICE']._serialized_start=700
-  _globals['_INTENTSERVICE']._serialized_end=798
+  _globals['_CLASSIFYREQUEST']._serialized_end=120
+  _globals['_CLASSIFYRESPONSE']._serialized_start=123
+  _globals['_CLASSIFYRESPONSE']._serialized_end=344
+  _globals['_INTENTSERVICE']._serialized_start=737
+  _globals['_INTENTSERVICE']._serialized_end=835
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 What a caller meant by one short reply."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -117,19 +119,27 @@ class ClassifyRequest(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_ID_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """What the caller said, as transcribed; UTF-8, at most 4,096 characters. Personal data."""
+    """What the caller said, as transcribed; any text is taken. Of more than 4,096 characters, which no
+    short reply has, the first and the last 2,048 are read. Personal data.
+    """
     language: _builtins.str
     """Language of the text: "fa" or "en". Empty means the server's CALL_LANGUAGE."""
+    attempt_id: _builtins.str
+    """The attempt this reply belongs to; stands in the transcript log when that is enabled. May be
+    empty.
+    """
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         language: _builtins.str = ...,
+        attempt_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "language", b"language", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -146,6 +156,7 @@ class ClassifyResponse(_message.Message):
     DECIDED_BY_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     PROVIDER_STATE_FIELD_NUMBER: _builtins.int
+    MATCHED_FIELD_NUMBER: _builtins.int
     intent: Global___Intent.ValueType
     """What the caller meant."""
     confidence: _builtins.float
@@ -158,6 +169,10 @@ class ClassifyResponse(_message.Message):
     """
     provider_state: Global___ProviderState.ValueType
     """What became of asking the LLM."""
+    @_builtins.property
+    def matched(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Every rule that matched, in the order of the rule book, whoever decided in the end."""
+
     def __init__(
         self,
         *,
@@ -166,10 +181,11 @@ class ClassifyResponse(_message.Message):
         decided_by: Global___DecidedBy.ValueType = ...,
         evidence: _builtins.str = ...,
         provider_state: Global___ProviderState.ValueType = ...,
+        matched: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "decided_by", b"decided_by", "evidence", b"evidence", "intent", b"intent", "provider_state", b"provider_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "decided_by", b"decided_by", "evidence", b"evidence", "intent", b"intent", "matched", b"matched", "provider_state", b"provider_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

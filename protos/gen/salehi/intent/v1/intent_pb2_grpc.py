@@ -58,8 +58,7 @@ class IntentServiceServicer:
         Idempotent (nothing is kept). Deadline: 3 s; the server stops asking the LLM early enough to
         answer by rules within it. An empty text is INTENT_UNKNOWN, not an error.
         Never waits in line for the LLM: when it is busy, away or slow, the rules' best guess is the
-        answer (RULES_FALLBACK). Status: INVALID_ARGUMENT text over 4,096 characters or an unknown
-        language.
+        answer (RULES_FALLBACK). Status: INVALID_ARGUMENT an unknown language.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,8 +43,7 @@ class IntentServiceStub:
     Idempotent (nothing is kept). Deadline: 3 s; the server stops asking the LLM early enough to
     answer by rules within it. An empty text is INTENT_UNKNOWN, not an error.
     Never waits in line for the LLM: when it is busy, away or slow, the rules' best guess is the
-    answer (RULES_FALLBACK). Status: INVALID_ARGUMENT text over 4,096 characters or an unknown
-    language.
+    answer (RULES_FALLBACK). Status: INVALID_ARGUMENT an unknown language.
     """
 
 @_typing.type_check_only
@@ -62,8 +61,7 @@ class IntentServiceAsyncStub(IntentServiceStub):
     Idempotent (nothing is kept). Deadline: 3 s; the server stops asking the LLM early enough to
     answer by rules within it. An empty text is INTENT_UNKNOWN, not an error.
     Never waits in line for the LLM: when it is busy, away or slow, the rules' best guess is the
-    answer (RULES_FALLBACK). Status: INVALID_ARGUMENT text over 4,096 characters or an unknown
-    language.
+    answer (RULES_FALLBACK). Status: INVALID_ARGUMENT an unknown language.
     """
 
 class IntentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -84,8 +82,7 @@ class IntentServiceServicer(metaclass=_abc_1.ABCMeta):
         Idempotent (nothing is kept). Deadline: 3 s; the server stops asking the LLM early enough to
         answer by rules within it. An empty text is INTENT_UNKNOWN, not an error.
         Never waits in line for the LLM: when it is busy, away or slow, the rules' best guess is the
-        answer (RULES_FALLBACK). Status: INVALID_ARGUMENT text over 4,096 characters or an unknown
-        language.
+        answer (RULES_FALLBACK). Status: INVALID_ARGUMENT an unknown language.
         """
 
 def add_IntentServiceServicer_to_server(servicer: IntentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,25 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsalehi/speech/v1/speech.proto\x12\x10salehi.speech.v1\"Z\n\x11TranscribeRequest\x12\r\n\x05\x61udio\x18\x01 \x01(\x0c\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x12\n\nattempt_id\x18\x03 \x01(\t\x12\x10\n\x08hotwords\x18\x04 \x03(\t\"\x9b\x01\n\x12TranscribeResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x34\n\x07outcome\x18\x02 \x01(\x0e\x32#.salehi.speech.v1.TranscribeOutcome\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0f\n\x07\x61udio_s\x18\x04 \x01(\x02\x12\x11\n\tenhance_s\x18\x05 \x01(\x02\x12\r\n\x05stt_s\x18\x06 \x01(\x02\"q\n\x11SynthesizeRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\r\n\x05voice\x18\x03 \x01(\t\x12-\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x1d.salehi.speech.v1.AudioFormat\"D\n\x12SynthesizeResponse\x12\r\n\x05\x61udio\x18\x01 \x01(\x0c\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x0f\n\x07\x61udio_s\x18\x03 \x01(\x02*\xa6\x01\n\x11TranscribeOutcome\x12\"\n\x1eTRANSCRIBE_OUTCOME_UNSPECIFIED\x10\x00\x12!\n\x1dTRANSCRIBE_OUTCOME_RECOGNISED\x10\x01\x12#\n\x1fTRANSCRIBE_OUTCOME_NOTHING_SAID\x10\x02\x12%\n!TRANSCRIBE_OUTCOME_NOT_UNDERSTOOD\x10\x03*^\n\x0b\x41udioFormat\x12\x1c\n\x18\x41UDIO_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41UDIO_FORMAT_WAV_8K\x10\x01\x12\x18\n\x14\x41UDIO_FORMAT_WAV_16K\x10\x02\x32\xc1\x01\n\rSpeechService\x12W\n\nTranscribe\x12#.salehi.speech.v1.TranscribeRequest\x1a$.salehi.speech.v1.TranscribeResponse\x12W\n\nSynthesize\x12#.salehi.speech.v1.SynthesizeRequest\x1a$.salehi.speech.v1.SynthesizeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsalehi/speech/v1/speech.proto\x12\x10salehi.speech.v1\"Z\n\x11TranscribeRequest\x12\r\n\x05\x61udio\x18\x01 \x01(\x0c\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x12\n\nattempt_id\x18\x03 \x01(\t\x12\x10\n\x08hotwords\x18\x04 \x03(\t\"\xb2\x01\n\x12TranscribeResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x34\n\x07outcome\x18\x02 \x01(\x0e\x32#.salehi.speech.v1.TranscribeOutcome\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0f\n\x07\x61udio_s\x18\x04 \x01(\x02\x12\x11\n\tenhance_s\x18\x05 \x01(\x02\x12\r\n\x05stt_s\x18\x06 \x01(\x02\x12\x15\n\rout_of_credit\x18\x07 \x01(\x08\"q\n\x11SynthesizeRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\r\n\x05voice\x18\x03 \x01(\t\x12-\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x1d.salehi.speech.v1.AudioFormat\"D\n\x12SynthesizeResponse\x12\r\n\x05\x61udio\x18\x01 \x01(\x0c\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x0f\n\x07\x61udio_s\x18\x03 \x01(\x02*\xa6\x01\n\x11TranscribeOutcome\x12\"\n\x1eTRANSCRIBE_OUTCOME_UNSPECIFIED\x10\x00\x12!\n\x1dTRANSCRIBE_OUTCOME_RECOGNISED\x10\x01\x12#\n\x1fTRANSCRIBE_OUTCOME_NOTHING_SAID\x10\x02\x12%\n!TRANSCRIBE_OUTCOME_NOT_UNDERSTOOD\x10\x03*\xbb\x01\n\x0b\x41udioFormat\x12\x1c\n\x18\x41UDIO_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41UDIO_FORMAT_WAV_8K\x10\x01\x12\x18\n\x14\x41UDIO_FORMAT_WAV_16K\x10\x02\x12\x15\n\x11\x41UDIO_FORMAT_ULAW\x10\x03\x12\x15\n\x11\x41UDIO_FORMAT_ALAW\x10\x04\x12\x16\n\x12\x41UDIO_FORMAT_SLN16\x10\x05\x12\x15\n\x11\x41UDIO_FORMAT_G722\x10\x06\x32\xc1\x01\n\rSpeechService\x12W\n\nTranscribe\x12#.salehi.speech.v1.TranscribeRequest\x1a$.salehi.speech.v1.TranscribeResponse\x12W\n\nSynthesize\x12#.salehi.speech.v1.SynthesizeRequest\x1a$.salehi.speech.v1.SynthesizeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'salehi.speech.v1.speech_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSCRIBEOUTCOME']._serialized_start=487
-  _globals['_TRANSCRIBEOUTCOME']._serialized_end=653
-  _globals['_AUDIOFORMAT']._serialized_start=655
-  _globals['_AUDIOFORMAT']._serialized_end=749
+  _globals['_TRANSCRIBEOUTCOME']._serialized_start=510
+  _globals['_TRANSCRIBEOUTCOME']._serialized_end=676
+  _globals['_AUDIOFORMAT']._serialized_start=679
+  _globals['_AUDIOFORMAT']._serialized_end=866
   _globals['_TRANSCRIBEREQUEST']._serialized_start=51
   _globals['_TRANSCRIBEREQUEST']._serialized_end=141
   _globals['_TRANSCRIBERESPONSE']._serialized_start=144
-  _globals['_TRANSCRIBERESPONSE']._serialized_end=299
-  _globals['_SYNTHESIZEREQUEST']._serialized_start=301
-  _globals['_SYNTHESIZEREQUEST']._serialized_end=414
-  _globals['_SYNTHESIZERESPONSE']._serialized_start=416
-  _globals['_SYNTHESIZERESPONSE']._serialized_end=484
-  _globals['_SPEECHSERVICE']._serialized_start=752
-  _globals['_SPEECHSERVICE']._serialized_end=945
+  _globals['_TRANSCRIBERESPONSE']._serialized_end=322
+  _globals['_SYNTHESIZEREQUEST']._serialized_start=324
+  _globals['_SYNTHESIZEREQUEST']._serialized_end=437
+  _globals['_SYNTHESIZERESPONSE']._serialized_start=439
+  _globals['_SYNTHESIZERESPONSE']._serialized_end=507
+  _globals['_SPEECHSERVICE']._serialized_start=869
+  _globals['_SPEECHSERVICE']._serialized_end=1062
 # @@protoc_insertion_point(module_scope)

@@ -59,6 +59,14 @@ class _AudioFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AudioForm
     """RIFF, PCM s16 mono 8 kHz: what Asterisk plays from a file named .wav."""
     AUDIO_FORMAT_WAV_16K: _AudioFormat.ValueType  # 2
     """RIFF, PCM s16 mono 16 kHz: Asterisk wants it named .wav16."""
+    AUDIO_FORMAT_ULAW: _AudioFormat.ValueType  # 3
+    """Headerless u-law, 8 kHz: what Asterisk plays from a file named .ulaw."""
+    AUDIO_FORMAT_ALAW: _AudioFormat.ValueType  # 4
+    """Headerless A-law, 8 kHz: .alaw."""
+    AUDIO_FORMAT_SLN16: _AudioFormat.ValueType  # 5
+    """Headerless PCM s16 little endian, 16 kHz: .sln16."""
+    AUDIO_FORMAT_G722: _AudioFormat.ValueType  # 6
+    """Headerless G.722, 16 kHz: .g722."""
 
 class AudioFormat(_AudioFormat, metaclass=_AudioFormatEnumTypeWrapper):
     """Audio formats that can be asked for."""
@@ -69,6 +77,14 @@ AUDIO_FORMAT_WAV_8K: AudioFormat.ValueType  # 1
 """RIFF, PCM s16 mono 8 kHz: what Asterisk plays from a file named .wav."""
 AUDIO_FORMAT_WAV_16K: AudioFormat.ValueType  # 2
 """RIFF, PCM s16 mono 16 kHz: Asterisk wants it named .wav16."""
+AUDIO_FORMAT_ULAW: AudioFormat.ValueType  # 3
+"""Headerless u-law, 8 kHz: what Asterisk plays from a file named .ulaw."""
+AUDIO_FORMAT_ALAW: AudioFormat.ValueType  # 4
+"""Headerless A-law, 8 kHz: .alaw."""
+AUDIO_FORMAT_SLN16: AudioFormat.ValueType  # 5
+"""Headerless PCM s16 little endian, 16 kHz: .sln16."""
+AUDIO_FORMAT_G722: AudioFormat.ValueType  # 6
+"""Headerless G.722, 16 kHz: .g722."""
 Global___AudioFormat: _TypeAlias = AudioFormat  # noqa: Y015
 
 @_typing.final
@@ -86,10 +102,14 @@ class TranscribeRequest(_message.Message):
     language: _builtins.str
     """Language spoken: "fa" or "en". Empty means the server's CALL_LANGUAGE."""
     attempt_id: _builtins.str
-    """The attempt this reply belongs to; names a review copy when those are enabled. May be empty."""
+    """The attempt this reply belongs to, a UUID; names the directory of its review copies when those
+    are enabled. Without one, or with anything else, no copy is kept.
+    """
     @_builtins.property
     def hotwords(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Single words the caller is likely to say, passed to providers that take them."""
+        """Single words the caller is likely to say, passed to providers that take them; none means the
+        server's STT_HOTWORDS.
+        """
 
     def __init__(
         self,
@@ -119,18 +139,21 @@ class TranscribeResponse(_message.Message):
     AUDIO_S_FIELD_NUMBER: _builtins.int
     ENHANCE_S_FIELD_NUMBER: _builtins.int
     STT_S_FIELD_NUMBER: _builtins.int
+    OUT_OF_CREDIT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The words, as the engine wrote them; empty unless outcome is RECOGNISED. Personal data."""
     outcome: Global___TranscribeOutcome.ValueType
     """How it ended."""
     engine: _builtins.str
-    """Which engine transcribed: "vira", "pocketsphinx"; empty when none was asked."""
+    """Which engine transcribed: "vira", "openai", "pocketsphinx"; empty when none was asked."""
     audio_s: _builtins.float
     """Length of the audio as received, seconds."""
     enhance_s: _builtins.float
     """Time spent enhancing, seconds; 0 when skipped."""
     stt_s: _builtins.float
-    """Time spent waiting for the engine, seconds; 0 when none was asked."""
+    """Time spent waiting for engines, those that failed included, seconds; 0 when none was asked."""
+    out_of_credit: _builtins.bool
+    """An engine earlier in the order refuses for lack of credit; another one answered in its place."""
     def __init__(
         self,
         *,
@@ -140,10 +163,11 @@ class TranscribeResponse(_message.Message):
         audio_s: _builtins.float = ...,
         enhance_s: _builtins.float = ...,
         stt_s: _builtins.float = ...,
+        out_of_credit: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_s", b"audio_s", "engine", b"engine", "enhance_s", b"enhance_s", "outcome", b"outcome", "stt_s", b"stt_s", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_s", b"audio_s", "engine", b"engine", "enhance_s", b"enhance_s", "out_of_credit", b"out_of_credit", "outcome", b"outcome", "stt_s", b"stt_s", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -195,7 +219,7 @@ class SynthesizeResponse(_message.Message):
     audio: _builtins.bytes
     """The audio, loudness-normalised, in the format asked for."""
     engine: _builtins.str
-    """Which engine spoke: "vira", "espeak-ng"."""
+    """Which engine spoke: "vira", "openai", "espeak-ng"."""
     audio_s: _builtins.float
     """Length of the audio, seconds."""
     def __init__(

@@ -60,11 +60,15 @@ class SpeechServiceServicer:
     def Transcribe(self, request, context):
         """Transcribes one recording.
 
-        Safe to repeat, but a repeat may be billed by the provider: clients retry only UNAVAILABLE.
-        Deadline: 10 s. Silence is a normal answer (outcome NOTHING_SAID, empty text), not an error.
-        Status: INVALID_ARGUMENT not a WAV file, longer than 60 s or an unknown language ·
-        RESOURCE_EXHAUSTED no free capacity within the deadline · FAILED_PRECONDITION no credit or a
-        bad token at the provider · UNAVAILABLE provider down · DEADLINE_EXCEEDED provider too slow.
+        The engines of STT_PROVIDERS are asked in their order until one answers; one that keeps failing
+        is passed over for a while. At most two requests that may be billed are sent for one recording.
+        Clients never repeat it: that may be billed again. Deadline: 10 s. Silence is a normal answer
+        (outcome NOTHING_SAID, empty text), not an error.
+        Status, when no engine answered: INVALID_ARGUMENT not a WAV file, longer than 60 s or an unknown
+        language · RESOURCE_EXHAUSTED no free capacity within the deadline, said at once ·
+        FAILED_PRECONDITION no credit, a bad token, or no engine for the language; the trailing metadata
+        `salehi-reason` says which: "out_of_credit", "bad_token", "not_configured" · UNAVAILABLE
+        provider down · DEADLINE_EXCEEDED provider too slow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,9 +79,10 @@ class SpeechServiceServicer:
 
         Idempotent: the same text, language, voice and format give the same audio, from a cache.
         Deadline: 30 s.
-        Status: INVALID_ARGUMENT empty text, over 1,000 characters, unknown language or format ·
-        RESOURCE_EXHAUSTED no free capacity within the deadline · FAILED_PRECONDITION no credit or a
-        bad token at the provider · UNAVAILABLE provider down.
+        Status: INVALID_ARGUMENT empty text, over 1,000 characters, unknown language, voice or format ·
+        RESOURCE_EXHAUSTED no free capacity within the deadline, said at once · FAILED_PRECONDITION no
+        credit or a bad token; `salehi-reason` as above · UNAVAILABLE provider down ·
+        DEADLINE_EXCEEDED provider too slow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
