@@ -10,10 +10,11 @@ import pytest
 from ari_gateway.ari import events as ev
 from ari_gateway.sessions.admission import AtCapacity
 from ari_gateway.sessions.outcome import Intent
-from ari_gateway.understanding import NotUnderstood
+from ari_gateway.understanding import NotUnderstood, Understood
 from gateway_support.asterisk import FarEnd
 from gateway_support.house import OPERATOR, house, plan_of
 from salehi.calls.v1 import calls_pb2
+from salehi.intent.v1 import intent_pb2
 
 
 def told(call: calls_pb2.Call) -> str:
@@ -68,6 +69,26 @@ async def test_the_number_question_is_answered_once(then: Intent, result: str) -
         assert here.asterisk.played[:2] == ["hello", "number"]
         assert here.asterisk.played.count("number") == 1
         assert len(call.outcome.turns) == 2
+
+
+async def test_the_result_says_how_each_turn_was_decided() -> None:
+    """Words, engine, path, confidence and evidence of a turn stand in the call's result."""
+    reply = Understood("نه", Intent.NO, "DECIDED_BY_LLM", 0.75, "gpt-4o-mini", "vira")
+    async with house(FarEnd(says=[1.0]), reply) as here:
+        (turn,) = (await here.call()).outcome.turns
+    assert (turn.heard, turn.engine) == ("نه", "vira")
+    assert turn.decided_by == intent_pb2.DECIDED_BY_LLM
+    assert (turn.confidence, turn.evidence) == (0.75, "gpt-4o-mini")
+
+
+async def test_lack_of_credit_stands_in_the_result_once() -> None:
+    """A call that was served without the paid providers names each of them once."""
+    question = Understood("از کجا", Intent.NUMBER_QUESTION, out_of_credit=("stt", "llm"))
+    unpaid = NotUnderstood("speech_out_of_credit", ("stt",))
+    async with house(FarEnd(says=[1.0, 1.0]), question, unpaid) as here:
+        call = await here.call()
+    assert told(call) == "failed:speech_out_of_credit"
+    assert list(call.outcome.out_of_credit) == ["stt", "llm"]
 
 
 async def test_silence_costs_nothing() -> None:

@@ -33,11 +33,15 @@ class Peers(speech_pb2_grpc.SpeechServiceServicer, intent_pb2_grpc.IntentService
     Attributes:
         speech_fails, intent_fails: the status to answer with; None answers well.
         takes_s: how long speech takes.
+        told: the reason speech gives beside its status.
+        unpaid: which of both answers in place of a provider without credit.
         heard: what speech recognises.
     """
 
     speech_fails: grpc.StatusCode | None = None
     intent_fails: grpc.StatusCode | None = None
+    told: str = ""
+    unpaid: tuple[str, ...] = ()
     takes_s: float = 0.0
     heard: str = "yes please"
     clock: HandClock = field(default_factory=HandClock)
@@ -48,8 +52,11 @@ class Peers(speech_pb2_grpc.SpeechServiceServicer, intent_pb2_grpc.IntentService
         """Recognise."""
         await asyncio.sleep(self.takes_s)
         if self.speech_fails is not None:
-            await context.abort(self.speech_fails, "as the test wants")
-        return speech_pb2.TranscribeResponse(text=self.heard)
+            told = (("salehi-reason", self.told),) if self.told else ()
+            await context.abort(self.speech_fails, "as the test wants", told)
+        return speech_pb2.TranscribeResponse(
+            text=self.heard, engine="vira", out_of_credit="stt" in self.unpaid
+        )
 
     async def Synthesize(  # noqa: N802 - the contract's name
         self, _request: speech_pb2.SynthesizeRequest, context: Context
@@ -63,7 +70,16 @@ class Peers(speech_pb2_grpc.SpeechServiceServicer, intent_pb2_grpc.IntentService
         """Understand."""
         if self.intent_fails is not None:
             await context.abort(self.intent_fails, "as the test wants")
-        return intent_pb2.ClassifyResponse(intent=intent_pb2.INTENT_YES)
+        state = intent_pb2.PROVIDER_STATE_OK
+        if "llm" in self.unpaid:
+            state = intent_pb2.PROVIDER_STATE_OUT_OF_CREDIT
+        return intent_pb2.ClassifyResponse(
+            intent=intent_pb2.INTENT_YES,
+            decided_by=intent_pb2.DECIDED_BY_RULES,
+            confidence=0.75,
+            evidence="en.yes.plain",
+            provider_state=state,
+        )
 
 
 @asynccontextmanager
@@ -151,3 +167,39 @@ async def test_a_turn_that_is_served_lifts_the_hold(heard: str) -> None:
         reply = await understanding.of(b"RIFF", "b")
         assert reply.intent is (Intent.YES if heard else Intent.UNKNOWN)
         assert pressure.obstacle == ""
+
+
+@pytest.mark.parametrize(
+    ("peers", "reason", "unpaid"),
+    [
+        (Peers(told="out_of_credit"), "speech_out_of_credit", ("stt",)),
+        (Peers(told="bad_token"), "speech_bad_token", ()),
+        (Peers(told="not_configured"), "speech_not_configured", ()),
+        (Peers(told="<made up>"), "speech_refused", ()),
+    ],
+)
+async def test_a_refusal_says_what_is_missing(
+    peers: Peers, reason: str, unpaid: tuple[str, ...]
+) -> None:
+    """What speech says beside its refusal names the failure; only known words are believed."""
+    peers.speech_fails = grpc.StatusCode.FAILED_PRECONDITION
+    async with understanding_with(peers) as (understanding, _):
+        with pytest.raises(NotUnderstood) as refusal:
+            await understanding.of(b"RIFF", "a")
+    assert (refusal.value.reason, refusal.value.out_of_credit) == (reason, unpaid)
+
+
+@pytest.mark.parametrize("unpaid", [(), ("stt",), ("llm",), ("stt", "llm")])
+async def test_lack_of_credit_is_told_though_the_turn_is_served(unpaid: tuple[str, ...]) -> None:
+    """A turn that another engine or the rules served in a provider's place says who is unpaid."""
+    async with understanding_with(Peers(unpaid=unpaid)) as (understanding, _):
+        reply = await understanding.of(b"RIFF", "a")
+    assert (reply.intent, reply.out_of_credit) == (Intent.YES, unpaid)
+
+
+async def test_a_turn_keeps_how_it_was_decided() -> None:
+    """Engine, path, confidence and evidence of a turn come from the services' answers."""
+    async with understanding_with(Peers()) as (understanding, _):
+        reply = await understanding.of(b"RIFF", "a")
+    assert (reply.engine, reply.decided_by) == ("vira", "DECIDED_BY_RULES")
+    assert (reply.confidence, reply.evidence) == (0.75, "en.yes.plain")

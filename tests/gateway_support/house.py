@@ -18,9 +18,9 @@ from ari_gateway.sessions.disposition import DispositionTable
 from ari_gateway.sessions.handover import OperatorDesk
 from ari_gateway.sessions.ledger import AlreadyOnRecord, Ledger
 from ari_gateway.sessions.listening import Listening
-from ari_gateway.sessions.live import CallPlan, Person
 from ari_gateway.sessions.manager import SessionManager
 from ari_gateway.sessions.outcome import Intent
+from ari_gateway.sessions.plan import CallPlan, Person
 from ari_gateway.understanding import NotUnderstood, Understood
 from gateway_support.asterisk import Asterisk, FarEnd
 from salehi.calls.v1 import calls_pb2
@@ -34,7 +34,7 @@ _ADDRESS = AriAddress("http://asterisk/ari", "salehi", "secret", "salehi")
 class Ears:
     """Understands what the test says it heard, one reply after the other."""
 
-    def __init__(self, *replies: Intent | NotUnderstood) -> None:
+    def __init__(self, *replies: Intent | NotUnderstood | Understood) -> None:
         self.replies = list(replies)
         self.takes_s = 0.3
         self.asked = 0
@@ -46,7 +46,7 @@ class Ears:
         reply = self.replies.pop(0)
         if isinstance(reply, NotUnderstood):
             raise reply
-        return Understood("words", reply)
+        return reply if isinstance(reply, Understood) else Understood("words", reply)
 
 
 @dataclass
@@ -157,7 +157,7 @@ def plan_of(attempt_id: str, *, originate_before: datetime | None = None) -> Cal
 @asynccontextmanager
 async def house(
     customer: FarEnd,
-    *replies: Intent | NotUnderstood,
+    *replies: Intent | NotUnderstood | Understood,
     operator: FarEnd | None = None,
     max_live_calls: int = 10,
     inbound_reserve: int = 0,

@@ -63,12 +63,12 @@ async def test_repeated_report_is_no_second_failure(house: House) -> None:
 async def test_empty_account_opens_at_once(house: House) -> None:
     """One "out of credit" is enough, and the alert says so."""
     recorded = await house.ledger.record(
-        report_of(calls_pb2.RESULT_HANGUP, reason="out_of_credit_stt", source="file")
+        report_of(calls_pb2.RESULT_HANGUP, out_of_credit=("stt", "llm"), source="file")
     )
     assert recorded.opened
     alert = await house.alerts.take_due()
     assert alert is not None
-    assert "out of credit: out_of_credit_stt" in alert.text
+    assert "out of credit: stt and llm" in alert.text
 
 
 async def test_one_alert_per_admin_and_opening(house: House) -> None:
@@ -84,7 +84,8 @@ async def test_one_alert_per_admin_and_opening(house: House) -> None:
 
 async def test_alert_cannot_carry_a_link(house: House) -> None:
     """Whatever a reason contains, the SMS has nothing a gateway takes for a link."""
-    await house.ledger.record(failure("out_of_credit https://pay.example.com/x"))
+    empty = report_of(out_of_credit=("https://pay.example.com/x",), source="file")
+    await house.ledger.record(empty)
     alert = await house.alerts.take_due()
     assert alert is not None
     assert "://" not in alert.text

@@ -217,7 +217,7 @@ async def test_empty_account_switches_the_panel_off_at_once(
 ) -> None:
     """One result that ran out of credit is enough for the panel to stop."""
     (before,) = await record(house, 1)
-    empty = report_of(calls_pb2.RESULT_HANGUP, reason="out_of_credit_llm", number_id=2)
+    empty = report_of(calls_pb2.RESULT_HANGUP, out_of_credit=("llm",), number_id=2)
     await house.ledger.record(empty)
     async with running(worker_for(house, http, panel).run()):
         await eventually(lambda: settled(house))

@@ -24,6 +24,7 @@ def report_of(
     number_id: int = 7,
     direction: calls_pb2.Direction.ValueType = calls_pb2.DIRECTION_OUTBOUND,
     heard: tuple[str, ...] = (),
+    out_of_credit: tuple[str, ...] = (),
 ) -> reporter_pb2.ReportResultRequest:
     """Make one report; a new attempt unless told which."""
     report = reporter_pb2.ReportResultRequest(
@@ -39,6 +40,7 @@ def report_of(
         line="1001",
         outcome=calls_pb2.Outcome(
             result=result,
+            out_of_credit=out_of_credit,
             reason=reason,
             technical=technical,
             disposition=calls_pb2.DISPOSITION_ANSWERED,

@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
 from ari_gateway.sessions.admission import AtCapacity, NotReady
 from ari_gateway.sessions.ledger import Ledger
-from ari_gateway.sessions.live import CallPlan
 from ari_gateway.sessions.manager import SessionManager
+from ari_gateway.sessions.plan import CallPlan
 from ari_gateway.wire import moment_of, person_of
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 

@@ -32,6 +32,8 @@ _INTENTS = {
     intent_pb2.INTENT_UNKNOWN: Intent.UNKNOWN,
 }
 
+_REASON_KEY = "salehi-reason"
+_REASONS = {"out_of_credit", "bad_token", "not_configured"}
 _PROBLEMS = {
     grpc.StatusCode.FAILED_PRECONDITION: "refused",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "full",
@@ -51,20 +53,36 @@ class NotUnderstood(Exception):  # noqa: N818 - a state of the world
 
     Attributes:
         reason: a word from a small set, for the call's outcome.
+        out_of_credit: which providers refused for lack of credit: `stt`.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, out_of_credit: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.out_of_credit = out_of_credit
 
 
 @dataclass(frozen=True)
 class Understood:
-    """What a reply was. `heard` is personal data; empty when nothing was recognised."""
+    """What a reply was.
+
+    Attributes:
+        heard: the words; empty when nothing was recognised. Personal data.
+        intent: what they meant.
+        decided_by: which path decided, in the contract's words; empty when nothing was classified.
+        confidence: how sure that is, 0 to 1.
+        evidence: name of the rule or model that decided.
+        engine: who transcribed; empty when nobody was asked.
+        out_of_credit: which providers refused for lack of credit: `stt`, `llm`.
+    """
 
     heard: str
     intent: Intent
     decided_by: str = ""
+    confidence: float = 0.0
+    evidence: str = ""
+    engine: str = ""
+    out_of_credit: tuple[str, ...] = ()
 
 
 class Understanding:
@@ -97,12 +115,24 @@ class Understanding:
         Raises:
             NotUnderstood: a service was away, slow, full, or refused.
         """
-        heard = await self._transcribe(audio, attempt_id)
-        if not heard:
-            return Understood("", Intent.UNKNOWN)
-        return await self._classify(heard)
+        said = await self._transcribe(audio, attempt_id)
+        unpaid = ("stt",) if said.out_of_credit else ()
+        if not said.text:
+            return Understood("", Intent.UNKNOWN, engine=said.engine, out_of_credit=unpaid)
+        meant = await self._classify(said.text, attempt_id)
+        if meant.provider_state == intent_pb2.PROVIDER_STATE_OUT_OF_CREDIT:
+            unpaid = (*unpaid, "llm")
+        return Understood(
+            heard=said.text,
+            intent=_INTENTS.get(meant.intent, Intent.UNKNOWN),
+            decided_by=intent_pb2.DecidedBy.Name(meant.decided_by),
+            confidence=meant.confidence,
+            evidence=meant.evidence,
+            engine=said.engine,
+            out_of_credit=unpaid,
+        )
 
-    async def _transcribe(self, audio: bytes, attempt_id: str) -> str:
+    async def _transcribe(self, audio: bytes, attempt_id: str) -> speech_pb2.TranscribeResponse:
         request = speech_pb2.TranscribeRequest(
             audio=audio, language=self._language, attempt_id=attempt_id
         )
@@ -115,10 +145,12 @@ class Understanding:
         finally:
             TURN_STAGE_SECONDS.labels("transcribe").observe(time.perf_counter() - began)
         self._pressure.understood("speech")
-        return answer.text
+        return answer
 
-    async def _classify(self, heard: str) -> Understood:
-        request = intent_pb2.ClassifyRequest(text=heard, language=self._language)
+    async def _classify(self, heard: str, attempt_id: str) -> intent_pb2.ClassifyResponse:
+        request = intent_pb2.ClassifyRequest(
+            text=heard, language=self._language, attempt_id=attempt_id
+        )
         began = time.perf_counter()
         try:
             with tracer.start_as_current_span("classify"):
@@ -128,14 +160,17 @@ class Understanding:
         finally:
             TURN_STAGE_SECONDS.labels("classify").observe(time.perf_counter() - began)
         self._pressure.understood("intent")
-        return Understood(
-            heard,
-            _INTENTS.get(answer.intent, Intent.UNKNOWN),
-            intent_pb2.DecidedBy.Name(answer.decided_by),
-        )
+        return answer
 
     def _not_understood(self, service: str, error: aio.AioRpcError) -> NotUnderstood:
-        problem = _PROBLEMS.get(error.code(), "unavailable")
+        problem = _told_reason(error) or _PROBLEMS.get(error.code(), "unavailable")
         if error.code() in _PUSHING_BACK:
             self._pressure.pushed_back(service, problem.replace("_", " "))
-        return NotUnderstood(f"{service}_{problem}")
+        unpaid = ("stt",) if problem == "out_of_credit" else ()
+        return NotUnderstood(f"{service}_{problem}", unpaid)
+
+
+def _told_reason(error: aio.AioRpcError) -> str:
+    """Give the reason that came with a refusal; empty without a known one."""
+    told = error.trailing_metadata() or ()
+    return next((str(value) for key, value in told if key == _REASON_KEY and value in _REASONS), "")

@@ -8,8 +8,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ari_gateway.sessions.disposition import Disposition
 from ari_gateway.sessions.legs import LegState
-from ari_gateway.sessions.live import LiveCall, Person, Record, Turn
+from ari_gateway.sessions.live import LiveCall
 from ari_gateway.sessions.outcome import Intent, Result, Verdict
+from ari_gateway.sessions.plan import Person
+from ari_gateway.sessions.record import Record, Turn
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
 
@@ -71,6 +73,7 @@ def outcome_message(record: Record, verdict: Verdict) -> calls_pb2.Outcome:
         operator_extension=record.operator_extension,
         talk_s=record.talk_s,
         post_dial_delay_s=record.post_dial_delay_s,
+        out_of_credit=record.out_of_credit,
     )
 
 
@@ -108,12 +111,15 @@ def _contact(person: Person) -> calls_pb2.Contact:
 
 
 def _turn(turn: Turn) -> calls_pb2.Turn:
-    decided_by = turn.decided_by or "DECIDED_BY_UNSPECIFIED"
+    reply = turn.reply
     return calls_pb2.Turn(
-        heard=turn.heard,
-        intent=_INTENTS[turn.intent],
-        decided_by=intent_pb2.DecidedBy.Value(decided_by),
-        turn_latency_s=turn.turn_latency_s,
+        heard=reply.heard,
+        intent=_INTENTS[reply.intent],
+        decided_by=intent_pb2.DecidedBy.Value(reply.decided_by or "DECIDED_BY_UNSPECIFIED"),
+        turn_latency_s=turn.latency_s,
+        confidence=reply.confidence,
+        evidence=reply.evidence,
+        engine=reply.engine,
     )
 
 

@@ -92,7 +92,7 @@ class AlertPlan:
         if kind is AlertKind.CLOSED:
             return texts["closed"]
         template = texts["credit" if state.is_out_of_credit else "failures"]
-        reason = _NOT_PLAIN.sub(" ", state.reason).strip()[:100]
+        reason = _NOT_PLAIN.sub(" ", state.cause).strip()[:100]
         return template.format(failures=state.failures, reason=reason)
 
 

@@ -21,7 +21,7 @@ from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2
 from servicekit.storage import Storage
 
-_OUT_OF_CREDIT = "out_of_credit"
+_OUT_OF_CREDIT = "out_of_credit: "
 _REASON_LENGTH = 200
 # By so much the dialer's clock may be behind ours; nothing is dialled just before a trial call.
 _CLOCK_SLACK_MS = 1000
@@ -61,6 +61,11 @@ class BreakerState:
         """Whether a provider's empty account opened it."""
         return self.reason.startswith(_OUT_OF_CREDIT)
 
+    @property
+    def cause(self) -> str:
+        """What opened it, for people: the failure's reason, or who has no credit left."""
+        return self.reason.removeprefix(_OUT_OF_CREDIT)
+
 
 _COLUMNS = tuple(breaker.c[field.name] for field in fields(BreakerState))
 
@@ -85,7 +90,7 @@ class BreakerRule:
         changes anything: calls that were under way come in late and mean nothing new.
         """
         outcome = report.outcome
-        empty_account = outcome.reason.startswith(_OUT_OF_CREDIT)
+        empty_account = bool(outcome.out_of_credit)
         failed = outcome.technical or empty_account
         if state.is_open:
             if not _is_trial(state, report):
@@ -100,7 +105,7 @@ class BreakerRule:
             is_open=True,
             opening=state.opening + 1,
             failures=failures,
-            reason=storable(outcome.reason or "unknown", _REASON_LENGTH),
+            reason=storable(_reason_of(outcome), _REASON_LENGTH),
             opened_at_ms=now_ms,
             waiting_since_ms=now_ms,
         )
@@ -132,6 +137,12 @@ class TrialPlan:
             wait_s = max(min(doubled_s, self.longest_s), self.first_s)
             due_ms = state.waiting_since_ms + wait_s * 1000
         return max(0.0, (due_ms - now_ms) / 1000)
+
+
+def _reason_of(outcome: calls_pb2.Outcome) -> str:
+    if outcome.out_of_credit:
+        return _OUT_OF_CREDIT + " and ".join(outcome.out_of_credit)
+    return outcome.reason or "unknown"
 
 
 def _is_trial(state: BreakerState, report: reporter_pb2.ReportResultRequest) -> bool:

@@ -168,5 +168,5 @@ class BreakerKeeper:
 
 def _pause_reason(state: BreakerState) -> str:
     if state.is_out_of_credit:
-        return f"out of credit: {state.reason}"
+        return f"out of credit: {state.cause}"
     return f"{state.failures} technical failures in a row, the last one: {state.reason}"

@@ -30,8 +30,9 @@ from ari_gateway.sessions.disposition import DispositionTable
 from ari_gateway.sessions.endings import CallerHungUp, CallFailed, CallOver
 from ari_gateway.sessions.handover import OperatorDesk, Transfer, transfer
 from ari_gateway.sessions.listening import Listening, record_reply
-from ari_gateway.sessions.live import LiveCall, Turn
+from ari_gateway.sessions.live import LiveCall
 from ari_gateway.sessions.outcome import Failure, Intent
+from ari_gateway.sessions.record import Turn
 from ari_gateway.sessions.waits import LONGEST_STEP_S
 from ari_gateway.understanding import NotUnderstood, Understanding, Understood
 from servicekit.clock import Clock, SystemClock
@@ -103,7 +104,8 @@ class Call:
             if said is not None:
                 self._speech_ended_s = said.ended_s
                 reply = await self._understand(said.audio)
-            self.live.record.turns.append(Turn(reply.heard, reply.intent, reply.decided_by))
+            self.live.record.turns.append(Turn(reply))
+            self.live.record.note_out_of_credit(reply.out_of_credit)
             return reply.intent
 
     async def transfer_to_operator(self, hold_prompt: str) -> Transfer:
@@ -235,7 +237,7 @@ class Call:
         except NotUnderstood as error:
             log.warning("a reply was not understood", reason=error.reason)
             self.fail(error.reason, technical=True)
-            return Understood("", Intent.UNKNOWN)
+            return Understood("", Intent.UNKNOWN, out_of_credit=error.out_of_credit)
 
     async def _start_playback(self, prompt: str, playback_id: str) -> None:
         with self.asking_asterisk():
@@ -269,7 +271,7 @@ class Call:
         latency_s = started_s - (ended_s or started_s)
         TURN_LATENCY_SECONDS.observe(latency_s)
         if self.live.record.turns:
-            self.live.record.turns[-1].turn_latency_s = latency_s
+            self.live.record.turns[-1].latency_s = latency_s
 
     async def delete_recording(self, name: str) -> None:
         """Delete a recording of this call from Asterisk's disk."""

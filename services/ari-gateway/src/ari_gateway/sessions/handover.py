@@ -16,7 +16,7 @@ from ari_gateway.ari.errors import AriError
 from ari_gateway.ari.rest import Originate
 from ari_gateway.metrics import TALK_SECONDS
 from ari_gateway.sessions.legs import Leg, LegState
-from ari_gateway.sessions.live import Person
+from ari_gateway.sessions.plan import Person
 from ari_gateway.sessions.waits import LONGEST_STEP_S
 
 if TYPE_CHECKING:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import structlog
-from opentelemetry.context import Context
 
 from ari_gateway.ari import events as ev
 from ari_gateway.metrics import POST_DIAL_DELAY_SECONDS
@@ -22,103 +20,14 @@ from ari_gateway.sessions.disposition import (
 )
 from ari_gateway.sessions.endings import CallerHungUp, CallOver, NotAnswered
 from ari_gateway.sessions.legs import Leg, LegState
-from ari_gateway.sessions.outcome import Failure, Intent, Seen, Verdict, judge
+from ari_gateway.sessions.plan import CallPlan
+from ari_gateway.sessions.record import Record
 from ari_gateway.sessions.talk import Talk
 from ari_gateway.sessions.waits import Waits
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who is at the far end; travels to the result untouched. Personal data."""
-
-    source: str
-    number: str
-    panel_number_id: int = 0
-    panel_batch_id: str = ""
-    national_number: str = ""
-
-
-@dataclass(frozen=True)
-class CallPlan:
-    """What a call is, from its first moment.
-
-    Attributes:
-        attempt_id: UUID of the attempt.
-        channel_id: the customer's channel; outbound calls use the attempt id.
-        endpoint: what is dialled; empty for inbound calls.
-        line: our line that carries the call.
-        originate_before: the originate leaves before this moment or never; aware, or None.
-        trace: the trace position the call was asked for in.
-    """
-
-    attempt_id: str
-    channel_id: str
-    person: Person
-    line: str
-    inbound: bool = False
-    endpoint: str = ""
-    caller_id: str = ""
-    ring_timeout_s: int = 30
-    scenario: str = "marketing_outreach"
-    originate_before: datetime | None = None
-    trace: Context | None = None
-
-    @property
-    def direction(self) -> str:
-        """`inbound` or `outbound`."""
-        return "inbound" if self.inbound else "outbound"
-
-    @property
-    def trunk(self) -> str:
-        """PJSIP endpoint the call goes through; empty for an extension of this Asterisk."""
-        return self.endpoint.partition("@")[2]
-
-
-@dataclass
-class Turn:
-    """One listening of the conversation. `heard` is personal data."""
-
-    heard: str
-    intent: Intent
-    decided_by: str = ""
-    turn_latency_s: float = 0.0
-
-
-@dataclass
-class Record:
-    """What was seen of the call so far; times are aware, in UTC."""
-
-    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    originated_at: datetime | None = None
-    answered_at: datetime | None = None
-    ended_at: datetime | None = None
-    cause: int = 0
-    sip_status: int = 0
-    disposition: Disposition = Disposition.UNKNOWN
-    post_dial_delay_s: float = 0.0
-    turns: list[Turn] = field(default_factory=list)
-    failure: Failure | None = None
-    calling_operator: bool = False
-    operator_extension: str = ""
-    operator_answered_at: datetime | None = None
-    talk_s: float = 0.0
-    verdict: Verdict | None = None
-
-    def judge(self) -> Verdict:
-        """Say what the call came to."""
-        return judge(
-            Seen(
-                answered=self.answered_at is not None,
-                disposition=self.disposition,
-                last_intent=self.turns[-1].intent if self.turns else None,
-                operator_answered=self.operator_answered_at is not None,
-                failure=self.failure,
-            )
-        )
 
 
 class LiveCall:

@@ -26,7 +26,8 @@ from ari_gateway.sessions.counting import count_ended
 from ari_gateway.sessions.endings import CallFailed
 from ari_gateway.sessions.feed import CallFeed
 from ari_gateway.sessions.ledger import AlreadyOnRecord, Ledger
-from ari_gateway.sessions.live import CallPlan, LiveCall, Person
+from ari_gateway.sessions.live import LiveCall
+from ari_gateway.sessions.plan import CallPlan, Person
 from ari_gateway.wire import call_message
 from salehi.calls.v1 import calls_pb2
 

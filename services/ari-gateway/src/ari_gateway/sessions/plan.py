@@ -1,0 +1,55 @@
+"""What a call is, from its first moment: who is called, over what, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from opentelemetry.context import Context
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is at the far end; travels to the result untouched. Personal data."""
+
+    source: str
+    number: str
+    panel_number_id: int = 0
+    panel_batch_id: str = ""
+    national_number: str = ""
+
+
+@dataclass(frozen=True)
+class CallPlan:
+    """What a call is, from its first moment.
+
+    Attributes:
+        attempt_id: UUID of the attempt.
+        channel_id: the customer's channel; outbound calls use the attempt id.
+        endpoint: what is dialled; empty for inbound calls.
+        line: our line that carries the call.
+        originate_before: the originate leaves before this moment or never; aware, or None.
+        trace: the trace position the call was asked for in.
+    """
+
+    attempt_id: str
+    channel_id: str
+    person: Person
+    line: str
+    inbound: bool = False
+    endpoint: str = ""
+    caller_id: str = ""
+    ring_timeout_s: int = 30
+    scenario: str = "marketing_outreach"
+    originate_before: datetime | None = None
+    trace: Context | None = None
+
+    @property
+    def direction(self) -> str:
+        """`inbound` or `outbound`."""
+        return "inbound" if self.inbound else "outbound"
+
+    @property
+    def trunk(self) -> str:
+        """PJSIP endpoint the call goes through; empty for an extension of this Asterisk."""
+        return self.endpoint.partition("@")[2]
