@@ -600,6 +600,7 @@ class Outcome(_message.Message):
     TALK_S_FIELD_NUMBER: _builtins.int
     POST_DIAL_DELAY_S_FIELD_NUMBER: _builtins.int
     OUT_OF_CREDIT_FIELD_NUMBER: _builtins.int
+    CALLBACK_WANTED_FIELD_NUMBER: _builtins.int
     result: Global___Result.ValueType
     """The result."""
     reason: _builtins.str
@@ -620,6 +621,8 @@ class Outcome(_message.Message):
     """Seconds customer and operator talked."""
     post_dial_delay_s: _builtins.float
     """From originate until the far end rang, seconds; 0 when it never rang."""
+    callback_wanted: _builtins.bool
+    """The person wanted an operator and got none: somebody should call back."""
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
         """What was heard, turn by turn."""
@@ -644,10 +647,11 @@ class Outcome(_message.Message):
         talk_s: _builtins.float = ...,
         post_dial_delay_s: _builtins.float = ...,
         out_of_credit: _abc.Iterable[_builtins.str] | None = ...,
+        callback_wanted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "disposition", b"disposition", "operator_extension", b"operator_extension", "out_of_credit", b"out_of_credit", "post_dial_delay_s", b"post_dial_delay_s", "reason", b"reason", "result", b"result", "sip_status", b"sip_status", "talk_s", b"talk_s", "technical", b"technical", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_wanted", b"callback_wanted", "cause", b"cause", "disposition", b"disposition", "operator_extension", b"operator_extension", "out_of_credit", b"out_of_credit", "post_dial_delay_s", b"post_dial_delay_s", "reason", b"reason", "result", b"result", "sip_status", b"sip_status", "talk_s", b"talk_s", "technical", b"technical", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

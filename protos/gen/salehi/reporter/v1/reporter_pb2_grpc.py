@@ -70,6 +70,16 @@ class ReporterServiceStub:
                 request_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonRequest.SerializeToString,
                 response_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonResponse.FromString,
                 _registered_method=True)
+        self.ListCallbacks = channel.unary_unary(
+                '/salehi.reporter.v1.ReporterService/ListCallbacks',
+                request_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ListCallbacksRequest.SerializeToString,
+                response_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ListCallbacksResponse.FromString,
+                _registered_method=True)
+        self.CloseCallbacks = channel.unary_unary(
+                '/salehi.reporter.v1.ReporterService/CloseCallbacks',
+                request_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.CloseCallbacksRequest.SerializeToString,
+                response_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.CloseCallbacksResponse.FromString,
+                _registered_method=True)
 
 
 class ReporterServiceServicer:
@@ -146,6 +156,28 @@ class ReporterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCallbacks(self, request, context):
+        """Lists the people who wanted an operator and got none, longest waiting first.
+
+        An entry is made with the result that asks for it (Outcome.callback_wanted), one per attempt, and
+        is closed by hand, by a later call in which the same number reached an operator, or when the
+        person is erased. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
+        UNAVAILABLE database away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseCallbacks(self, request, context):
+        """Marks callbacks as done.
+
+        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT no attempt named · UNAVAILABLE database
+        away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReporterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -183,6 +215,16 @@ def add_ReporterServiceServicer_to_server(servicer, server):
                     servicer.ErasePerson,
                     request_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonRequest.FromString,
                     response_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonResponse.SerializeToString,
+            ),
+            'ListCallbacks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCallbacks,
+                    request_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ListCallbacksRequest.FromString,
+                    response_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.ListCallbacksResponse.SerializeToString,
+            ),
+            'CloseCallbacks': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseCallbacks,
+                    request_deserializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.CloseCallbacksRequest.FromString,
+                    response_serializer=salehi_dot_reporter_dot_v1_dot_reporter__pb2.CloseCallbacksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -375,6 +417,60 @@ class ReporterService:
             '/salehi.reporter.v1.ReporterService/ErasePerson',
             salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonRequest.SerializeToString,
             salehi_dot_reporter_dot_v1_dot_reporter__pb2.ErasePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCallbacks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/salehi.reporter.v1.ReporterService/ListCallbacks',
+            salehi_dot_reporter_dot_v1_dot_reporter__pb2.ListCallbacksRequest.SerializeToString,
+            salehi_dot_reporter_dot_v1_dot_reporter__pb2.ListCallbacksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseCallbacks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/salehi.reporter.v1.ReporterService/CloseCallbacks',
+            salehi_dot_reporter_dot_v1_dot_reporter__pb2.CloseCallbacksRequest.SerializeToString,
+            salehi_dot_reporter_dot_v1_dot_reporter__pb2.CloseCallbacksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,6 +75,20 @@ class ReporterServiceStub:
     is erased by itself then. Idempotent. Deadline: 30 s.
     Status: INVALID_ARGUMENT no number · UNAVAILABLE database away.
     """
+    ListCallbacks: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.ListCallbacksRequest, _reporter_pb2.ListCallbacksResponse]
+    """Lists the people who wanted an operator and got none, longest waiting first.
+
+    An entry is made with the result that asks for it (Outcome.callback_wanted), one per attempt, and
+    is closed by hand, by a later call in which the same number reached an operator, or when the
+    person is erased. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
+    UNAVAILABLE database away.
+    """
+    CloseCallbacks: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.CloseCallbacksRequest, _reporter_pb2.CloseCallbacksResponse]
+    """Marks callbacks as done.
+
+    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT no attempt named · UNAVAILABLE database
+    away.
+    """
 
 @_typing.type_check_only
 class ReporterServiceAsyncStub(ReporterServiceStub):
@@ -122,6 +136,20 @@ class ReporterServiceAsyncStub(ReporterServiceStub):
     A result the panel must still hear of keeps the number until it is delivered or discarded, and
     is erased by itself then. Idempotent. Deadline: 30 s.
     Status: INVALID_ARGUMENT no number · UNAVAILABLE database away.
+    """
+    ListCallbacks: _aio.UnaryUnaryMultiCallable[_reporter_pb2.ListCallbacksRequest, _reporter_pb2.ListCallbacksResponse]  # type: ignore[assignment]
+    """Lists the people who wanted an operator and got none, longest waiting first.
+
+    An entry is made with the result that asks for it (Outcome.callback_wanted), one per attempt, and
+    is closed by hand, by a later call in which the same number reached an operator, or when the
+    person is erased. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
+    UNAVAILABLE database away.
+    """
+    CloseCallbacks: _aio.UnaryUnaryMultiCallable[_reporter_pb2.CloseCallbacksRequest, _reporter_pb2.CloseCallbacksResponse]  # type: ignore[assignment]
+    """Marks callbacks as done.
+
+    Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT no attempt named · UNAVAILABLE database
+    away.
     """
 
 class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -209,6 +237,32 @@ class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
         A result the panel must still hear of keeps the number until it is delivered or discarded, and
         is erased by itself then. Idempotent. Deadline: 30 s.
         Status: INVALID_ARGUMENT no number · UNAVAILABLE database away.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCallbacks(
+        self,
+        request: _reporter_pb2.ListCallbacksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporter_pb2.ListCallbacksResponse, _abc.Awaitable[_reporter_pb2.ListCallbacksResponse]]:
+        """Lists the people who wanted an operator and got none, longest waiting first.
+
+        An entry is made with the result that asks for it (Outcome.callback_wanted), one per attempt, and
+        is closed by hand, by a later call in which the same number reached an operator, or when the
+        person is erased. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
+        UNAVAILABLE database away.
+        """
+
+    @_abc_1.abstractmethod
+    def CloseCallbacks(
+        self,
+        request: _reporter_pb2.CloseCallbacksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reporter_pb2.CloseCallbacksResponse, _abc.Awaitable[_reporter_pb2.CloseCallbacksResponse]]:
+        """Marks callbacks as done.
+
+        Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT no attempt named · UNAVAILABLE database
+        away.
         """
 
 def add_ReporterServiceServicer_to_server(servicer: ReporterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
