@@ -14,10 +14,11 @@ lint() {
     scripts/protos.sh --check
 }
 types() { step "types"; mypy; }
-unit() { step "unit and contract tests"; scripts/postgres.sh; pytest -m 'not e2e' "$@"; }
+unit() { step "unit and contract tests"; scripts/postgres.sh; scripts/redis.sh; pytest -m 'not e2e' "$@"; }
 e2e() {
     step "end-to-end tests on a real Asterisk"
     scripts/postgres.sh
+    scripts/redis.sh
     # A lab that was not running before is not left running.
     python -m lab status >/dev/null 2>&1 || trap 'python -m lab down >/dev/null' EXIT
     pytest -m e2e tests/e2e "$@"

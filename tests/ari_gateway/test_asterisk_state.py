@@ -15,13 +15,14 @@ from gateway_support.asterisk import Asterisk, FarEnd
 from gateway_support.house import House, house, plan_of
 from salehi.calls.v1 import calls_pb2
 from servicekit.errors import StartupError
+from support.timing import running
 
 
 def state_of(here: House) -> AsteriskState:
     """Make the state of a house's Asterisk."""
     ari = AriRest(AriAddress("http://asterisk/ari", "u", "p", "salehi"), transport=here.asterisk)
     prompts = PromptCheck(ari, sounds="sound:custom/en", prompts=[], sound_dir=None)
-    return AsteriskState(ari, lambda: here.manager, prompts, "salehi")
+    return AsteriskState(ari, lambda: here.manager, here.ledger, prompts, "salehi")
 
 
 async def placed(here: House, for_s: float) -> str:
@@ -47,16 +48,44 @@ async def test_a_call_that_ended_unseen_is_ended() -> None:
         assert state.why_not_ready == ""
 
 
-async def test_a_ringing_leg_is_cancelled() -> None:
-    """A leg that rang while the link was away is hung up: its answer would reach nobody."""
+async def test_a_phone_is_not_left_ringing_for_nobody() -> None:
+    """When the link stays away, ringing legs are hung up: an answer would reach nobody."""
     async with house(FarEnd(rings_s=None)) as here:
+        state = state_of(here)
+        async with running(state.run()):
+            await state.on_up()
+            attempt_id = await placed(here, 2)
+            state.on_down()
+            assert (await here.ended(attempt_id)).outcome.reason == "link_lost"
+            assert here.asterisk.is_empty
+
+
+async def test_a_ringing_leg_outlives_a_short_loss_of_the_link() -> None:
+    """A phone that still rings when the link is back rings on, and its answer is heard."""
+    async with house(FarEnd(rings_s=6)) as here:
+        state = state_of(here)
+        async with running(state.run()):
+            await state.on_up()
+            attempt_id = await placed(here, 2)
+            state.on_down()
+            await asyncio.sleep(1)
+            await state.on_up()
+            assert (await here.ended(attempt_id)).outcome.result == calls_pb2.RESULT_HANGUP
+            assert here.asterisk.played == ["hello", "goodby"]
+
+
+async def test_an_answer_missed_at_the_edge_of_a_loss_is_found() -> None:
+    """A channel that is up though no event said so is an answered call."""
+    async with house(FarEnd(rings_s=3)) as here:
         state = state_of(here)
         await state.on_up()
         attempt_id = await placed(here, 2)
         state.on_down()
+        here.asterisk.tell = lambda _: None
+        await asyncio.sleep(1.5)
+        here.asterisk.tell = here.manager.handle
         await state.on_up()
-        assert (await here.ended(attempt_id)).outcome.reason == "link_lost"
-        assert here.asterisk.is_empty
+        assert (await here.ended(attempt_id)).HasField("answered_at")
 
 
 async def test_an_answered_call_goes_on() -> None:

@@ -272,7 +272,7 @@ async def test_an_inbound_call_gets_the_same_conversation() -> None:
 async def test_a_late_leg_of_a_finished_call_is_hung_up() -> None:
     """A leg that answers when its call is over is hung up at once, not greeted as a caller."""
     async with house(FarEnd()) as here:
-        name = f"{uuid.uuid4()}-operator"
+        name = f"{uuid.uuid4()}-operator-0"
         here.asterisk.channels[name] = FarEnd()
         here.asterisk.tell(ev.StasisStart(name, ("operator", "x"), "", "", "Up"))
         await _moment()

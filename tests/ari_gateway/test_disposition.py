@@ -14,8 +14,9 @@ from ari_gateway.sessions.disposition import (
     DispositionTable,
 )
 from ari_gateway.sessions.endings import CallFailed
-from ari_gateway.sessions.live import LiveCall
+from ari_gateway.sessions.live import Listeners, LiveCall
 from ari_gateway.sessions.overrides import table_with
+from ari_gateway.sessions.saved import SavedCall
 from ari_gateway.settings import GatewaySettings
 from gateway_support.asterisk import FarEnd
 from gateway_support.house import house, plan_of
@@ -234,7 +235,8 @@ async def test_what_follows_from_an_overridden_disposition(
 
 async def test_a_call_we_hung_up_is_cancelled() -> None:
     """A leg ended by us is `cancelled` even where the trunk's table renames that cause."""
-    live = LiveCall(plan_of("a"), lambda _: None, table_with(["*/cause:16=busy"]))
+    unheard = Listeners(lambda _: None, lambda _: None)
+    live = LiveCall(SavedCall(plan_of("a")), unheard, table_with(["*/cause:16=busy"]))
     live.end(CallFailed("hung_up_by_request", technical=False))
     live.apply(ev.ChannelDestroyed("a", 16, 0, "Ringing"))
     assert live.record.disposition is Disposition.CANCELLED

@@ -8,14 +8,15 @@ import uuid
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
-from ari_gateway.leftovers import end_leftovers
-from ari_gateway.sessions.ledger import Ledger
+from ari_gateway.sessions.adoption import take_over
+from ari_gateway.sessions.ledger import Entry
+from ari_gateway.sessions.sql_ledger import SqlLedger
 from gateway_support.asterisk import FarEnd
 from gateway_support.house import House, MemoryLedger, house, plan_of
 from salehi.calls.v1 import calls_pb2
 from servicekit.database import open_database
+from servicekit.storage import Storage, StoreUnavailable
 
 
 async def last_news(here: House) -> calls_pb2.CallState.ValueType:
@@ -85,11 +86,11 @@ async def test_a_call_that_cannot_be_put_on_record_is_not_dialled(
         plan = plan_of(str(uuid.uuid4()))
 
         async def fail(*_: object) -> None:
-            raise OperationalError("insert", {}, OSError("disk full"))
+            raise StoreUnavailable("disk full")
 
         with monkeypatch.context() as patch:
             patch.setattr(ledger, "begin", fail)
-            with pytest.raises(OperationalError):
+            with pytest.raises(StoreUnavailable):
                 await here.manager.place(plan)
             here.asterisk.arrive("17.1", "09123334455", "02191001001", FarEnd())
             await asyncio.sleep(1)
@@ -107,7 +108,7 @@ async def test_an_end_that_cannot_be_kept_is_kept_later(monkeypatch: pytest.Monk
     async with house(FarEnd(refuses=17), ledger=ledger) as here:
 
         async def fail(*_: object) -> None:
-            raise OperationalError("update", {}, OSError("disk full"))
+            raise StoreUnavailable("disk full")
 
         with monkeypatch.context() as patch:
             patch.setattr(ledger, "end", fail)
@@ -125,19 +126,20 @@ async def test_after_a_restart_no_attempt_is_dialled_again(tmp_path: Path) -> No
     engine = await open_database(url, "ari_gateway:migrations")
     async with contextlib.AsyncExitStack() as stack:
         old = await stack.enter_async_context(
-            house(FarEnd(rings_s=0.01, refuses=17), ledger=Ledger(engine))
+            house(FarEnd(rings_s=0.01, refuses=17), ledger=SqlLedger(Storage(engine)))
         )
         await old.placed(ended)
         await old.ended_in_ledger(ended)
-        await Ledger(engine).begin(calls_pb2.Call(attempt_id=ringing), ringing)  # then it is killed
+        call = calls_pb2.Call(attempt_id=ringing)
+        await SqlLedger(Storage(engine)).begin(Entry(call, ringing))  # then it is killed
         assert len(old.asterisk.originated) == 1
     await engine.dispose()
 
     engine = await open_database(url, "ari_gateway:migrations")
-    ledger = Ledger(engine)
+    ledger = SqlLedger(Storage(engine))
     async with house(FarEnd(), ledger=ledger) as new:
         async with new.rest() as ari:
-            assert await end_leftovers(ari, ledger) == 1
+            await take_over(new.manager, ari, ledger)
         for attempt_id, reason in ((ended, "busy"), (ringing, "gateway_restart")):
             placed = await asyncio.gather(
                 *(new.manager.place(plan_of(attempt_id)) for _ in range(5))

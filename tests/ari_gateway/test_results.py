@@ -7,12 +7,12 @@ import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from ari_gateway.results import ResultOutbox
 from gateway_support.house import MemoryLedger
 from gateway_support.reporter import Reporter
 from salehi.calls.v1 import calls_pb2
+from servicekit.storage import StoreUnavailable
 from support.timing import running
 
 HOUR_S = 3600.0
@@ -111,7 +111,7 @@ async def test_a_session_store_that_is_away_stops_nothing(
     reporter = Reporter()
 
     async def away() -> list[calls_pb2.Call]:
-        raise OperationalError("select", {}, OSError("disk I/O error"))
+        raise StoreUnavailable("disk I/O error")
 
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "unreported", away)

@@ -14,11 +14,12 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ari_gateway.service import CallServicer
-from ari_gateway.sessions.ledger import Ledger
+from ari_gateway.sessions.sql_ledger import SqlLedger
 from gateway_support.asterisk import FarEnd
 from gateway_support.house import CUSTOMER, House, house
 from salehi.calls.v1 import calls_pb2
 from servicekit.database import open_database
+from servicekit.storage import Storage
 from support.timing import eventually
 
 pytestmark = pytest.mark.real_time
@@ -40,7 +41,7 @@ class Context:
 async def served(tmp_path: Path, customer: FarEnd) -> AsyncIterator[tuple[House, Any]]:
     """Give a house with a real ledger, and its servicer."""
     engine = await open_database(f"sqlite:///{tmp_path}/g.db", "ari_gateway:migrations")
-    ledger = Ledger(engine)
+    ledger = SqlLedger(Storage(engine))
     async with house(customer, ledger=ledger) as here:
         yield here, CallServicer(here.manager, ledger, here.manager.why_no_outbound)
     await engine.dispose()

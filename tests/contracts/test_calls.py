@@ -13,14 +13,15 @@ import pytest
 from grpc import aio
 
 from ari_gateway.service import CALLS, CallServicer
-from ari_gateway.sessions.ledger import Ledger
 from ari_gateway.sessions.outcome import Intent
+from ari_gateway.sessions.sql_ledger import SqlLedger
 from gateway_support.asterisk import FarEnd
 from gateway_support.house import CUSTOMER, House, house
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.database import open_database
 from servicekit.server import GrpcServer, GrpcService
+from servicekit.storage import Storage
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ async def served(
 ) -> AsyncIterator[tuple[House, calls_pb2_grpc.CallServiceAsyncStub]]:
     """Serve a house with a real ledger."""
     engine = await open_database(f"sqlite:///{tmp_path}/g.db", "ari_gateway:migrations")
-    ledger = Ledger(engine)
+    ledger = SqlLedger(Storage(engine))
     async with house(customer, *replies, max_live_calls=max_live_calls, ledger=ledger) as here:
         servicer = CallServicer(here.manager, ledger, lambda: here.not_ready)
         server = GrpcServer(

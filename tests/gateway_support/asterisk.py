@@ -43,6 +43,10 @@ class FarEnd:
     says: list[float | None] = field(default_factory=list)
 
 
+def nobody(_event: ev.Event) -> None:
+    """Stand for a link that is away: events are lost."""
+
+
 class Asterisk(httpx.AsyncBaseTransport):
     """The REST side; `tell` gets every event.
 
@@ -54,11 +58,13 @@ class Asterisk(httpx.AsyncBaseTransport):
         missing: prompts that cannot be played.
         announcers_missing: nothing can be played to a bridge.
         startup_time: changes when it is restarted.
+        foreign: channels and bridges that are not in our application.
+        most_together: most channels to one endpoint at one time.
     """
 
     def __init__(self, far_ends: dict[str, FarEnd]) -> None:
         self.far_ends = far_ends
-        self.tell: Callable[[ev.Event], None] = lambda _: None
+        self.tell: Callable[[ev.Event], None] = nobody
         self.requests: list[tuple[str, str]] = []
         self.originated: list[dict[str, Any]] = []
         self.patience_s: list[float] = []
@@ -68,6 +74,9 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.announcers_missing = False
         self.startup_time = "today"
         self.channels: dict[str, FarEnd] = {}
+        self.answered: set[str] = set()
+        self.foreign: set[str] = set()
+        self.most_together: dict[str, int] = {}
         self.bridges: dict[str, set[str]] = {}
         self.playbacks: dict[str, asyncio.Task[None]] = {}
         self.recordings: dict[str, str] = {}
@@ -101,6 +110,12 @@ class Asterisk(httpx.AsyncBaseTransport):
         match method, parts:
             case "GET", ["asterisk", "info"]:
                 return httpx.Response(200, json={"status": {"startup_time": self.startup_time}})
+            case "GET", ["applications", _]:
+                belongs = {
+                    "channel_ids": [name for name in self.channels if name not in self.foreign],
+                    "bridge_ids": [name for name in self.bridges if name not in self.foreign],
+                }
+                return httpx.Response(200, json=belongs)
             case "POST", ["applications", _, "subscription"]:
                 return httpx.Response(200, json={})
         raise AssertionError(f"the fake does not know {method} {parts}")
@@ -112,7 +127,8 @@ class Asterisk(httpx.AsyncBaseTransport):
             case "POST", []:
                 return self._originate(body)
             case "GET", []:
-                return httpx.Response(200, json=[{"id": name} for name in self.channels])
+                found = [{"id": name, "state": self.state_of(name)} for name in self.channels]
+                return httpx.Response(200, json=found)
             case "GET", [name]:
                 return httpx.Response(200 if name in self.channels else 404, json={})
             case "DELETE", [name]:
@@ -129,8 +145,14 @@ class Asterisk(httpx.AsyncBaseTransport):
         self, method: str, parts: list[str], body: dict[str, Any]
     ) -> httpx.Response:
         match method, parts:
+            case "POST", [] if body["bridgeId"] in self.bridges:
+                return httpx.Response(409, json={"message": "exists"})
             case "POST", []:
                 self.bridges[body["bridgeId"]] = set()
+            case "GET", [name]:
+                members = self.bridges.get(name)
+                status = 404 if members is None else 200
+                return httpx.Response(status, json={"channels": sorted(members or ())})
             case "POST", [name, "play"]:
                 if self.announcers_missing:
                     return httpx.Response(500, json={"message": "Could not create channel"})
@@ -161,6 +183,8 @@ class Asterisk(httpx.AsyncBaseTransport):
                 return httpx.Response(404, json={})
             case "POST", ["live", name, "stop"]:
                 self._finish_recording(name)
+            case "GET", ["stored"]:
+                return httpx.Response(200, json=[{"name": name} for name in self.stored])
             case "GET", ["stored", name, "file"]:
                 return httpx.Response(200 if name in self.stored else 404, content=WAV)
             case "DELETE", ["stored", name]:
@@ -174,8 +198,14 @@ class Asterisk(httpx.AsyncBaseTransport):
         name = body["channelId"]
         if name in self.channels:
             return httpx.Response(409, json={"message": "exists"})
-        far_end = self.far_ends[body["endpoint"]]
+        far_end = self.far_ends.get(body["endpoint"])
+        if far_end is None:
+            return httpx.Response(500, json={"message": "Allocation failed"})
         self.channels[name] = far_end
+        together = sum(channel is far_end for channel in self.channels.values())
+        self.most_together[body["endpoint"]] = max(
+            together, self.most_together.get(body["endpoint"], 0)
+        )
         self._spawn(self._ring(name, far_end, body))
         return httpx.Response(200, json={"id": name})
 
@@ -194,6 +224,10 @@ class Asterisk(httpx.AsyncBaseTransport):
             cause = 19 if far_end.refuses is None else far_end.refuses
             self._destroy(name, cause, state, far_end.sip_status)
             return
+        self.answered.add(name)
+        if self.tell is nobody:  # without a client Asterisk hangs up on who answers
+            self._destroy(name, 16, "Up")
+            return
         self.tell(ev.StasisStart(name, tuple(body["appArgs"].split(",")), "", "", "Up"))
         if far_end.leaves_s is not None:
             await asyncio.sleep(far_end.leaves_s)
@@ -206,9 +240,13 @@ class Asterisk(httpx.AsyncBaseTransport):
 
     def vanish(self, name: str) -> None:
         """The channel ends while nobody is told (the link is away)."""
-        tell, self.tell = self.tell, lambda _: None
+        tell, self.tell = self.tell, nobody
         self._destroy(name, 16, "Up")
         self.tell = tell
+
+    def state_of(self, name: str) -> str:
+        """Give a channel's state in Asterisk's words."""
+        return "Up" if name in self.answered else "Ringing"
 
     def leave(self, name: str) -> None:
         """The far end hangs up."""

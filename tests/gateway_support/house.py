@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,18 +16,20 @@ from ari_gateway.sessions.admission import Admission, Room
 from ari_gateway.sessions.call import Tools
 from ari_gateway.sessions.disposition import DispositionTable
 from ari_gateway.sessions.handover import OperatorDesk
-from ari_gateway.sessions.ledger import AlreadyOnRecord, Ledger
+from ari_gateway.sessions.ledger import AlreadyOnRecord, Entry, Ledger
 from ari_gateway.sessions.listening import Listening
 from ari_gateway.sessions.manager import SessionManager
 from ari_gateway.sessions.outcome import Intent
 from ari_gateway.sessions.plan import CallPlan, Person
+from ari_gateway.sessions.rota import Rota, Seat
 from ari_gateway.understanding import NotUnderstood, Understood
-from gateway_support.asterisk import Asterisk, FarEnd
+from gateway_support.asterisk import Asterisk, FarEnd, nobody
 from salehi.calls.v1 import calls_pb2
 from support.timing import HandClock
 
 CUSTOMER = "PJSIP/100109120000101@trunk"
 OPERATOR = "PJSIP/200@operators"
+ONE = (Seat("200"),)
 _ADDRESS = AriAddress("http://asterisk/ari", "salehi", "secret", "salehi")
 
 
@@ -58,18 +60,34 @@ class MemoryLedger:
     """
 
     calls: dict[str, calls_pb2.Call] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
     takes_s: float = 0.0
 
-    async def begin(self, call: calls_pb2.Call, _channel_id: str) -> None:
+    async def begin(self, entry: Entry) -> None:
         """Put a call on record."""
         await asyncio.sleep(self.takes_s)
-        if call.attempt_id in self.calls:
-            raise AlreadyOnRecord(call.attempt_id)
-        self.calls[call.attempt_id] = call
+        if entry.call.attempt_id in self.calls:
+            raise AlreadyOnRecord(entry.call.attempt_id)
+        self._set(entry)
+
+    async def keep(self, entries: Sequence[Entry]) -> None:
+        """Keep how live calls stand."""
+        for entry in entries:
+            if entry.call.attempt_id in self.entries:
+                self._set(entry)
+
+    def _set(self, entry: Entry) -> None:
+        self.calls[entry.call.attempt_id] = entry.call
+        self.entries[entry.call.attempt_id] = entry
+
+    async def unfinished(self) -> list[Entry]:
+        """Give what has not ended."""
+        return list(self.entries.values())
 
     async def end(self, call: calls_pb2.Call) -> None:
         """Keep how a call ended."""
+        self.entries.pop(call.attempt_id, None)
         self.calls[call.attempt_id] = call
 
     async def find(self, attempt_ids: list[str]) -> list[calls_pb2.Call]:
@@ -101,7 +119,18 @@ class House:
     ledger: Any
     pressure: Backpressure
     clock: HandClock
+    rota: Rota
     not_ready: str = ""
+    running: asyncio.Task[None] | None = None
+
+    async def dies(self) -> None:
+        """Kill this gateway: its link drops, and it does nothing more."""
+        self.asterisk.tell = nobody
+        await asyncio.sleep(0.1)  # what it had to write is written
+        self.manager.abandon_all()
+        assert self.running is not None
+        self.running.cancel()
+        await asyncio.wait({self.running})
 
     def rest(self) -> AriRest:
         """Make another client of this house's Asterisk."""
@@ -159,19 +188,29 @@ async def house(
     customer: FarEnd,
     *replies: Intent | NotUnderstood | Understood,
     operator: FarEnd | None = None,
+    operators: dict[str, FarEnd] | None = None,
+    seats: tuple[Seat, ...] = ONE,
+    asterisk: Asterisk | None = None,
     max_live_calls: int = 10,
     inbound_reserve: int = 0,
     ledger: Ledger | MemoryLedger | None = None,
     dispositions: DispositionTable | None = None,
 ) -> AsyncIterator[House]:
-    """Open a house in which one customer and one operator can be called."""
-    asterisk = Asterisk({CUSTOMER: customer, OPERATOR: operator or FarEnd(leaves_s=5)})
+    """Open a house in which one customer and one operator, or `operators`, can be called.
+
+    With `asterisk` it is the house of a gateway that comes to an Asterisk in use.
+    """
+    asterisk = asterisk or Asterisk({CUSTOMER: customer})
+    reachable = operators or {"200": operator or FarEnd(leaves_s=5)}
+    for extension, far_end in reachable.items():
+        asterisk.far_ends[operator_endpoint(extension)] = far_end
+    rota = Rota(seats)
     ears, clock = Ears(*replies), HandClock()
     record, pressure = ledger or MemoryLedger(), Backpressure(clock=clock)
     stop = asyncio.Event()
     async with AriRest(_ADDRESS, transport=asterisk) as ari:
         manager = SessionManager(
-            tools=_tools(ari, ears, dispositions or DispositionTable(), clock),
+            tools=_tools(ari, ears, dispositions or DispositionTable(), clock, rota),
             ledger=record,  # type: ignore[arg-type]
             admission=Admission(
                 Room(max_live_calls, inbound_reserve),
@@ -181,23 +220,32 @@ async def house(
             ended=lambda: None,
         )
         asterisk.tell = manager.handle
-        built = House(asterisk, ears, manager, record, pressure, clock)
-        running = asyncio.create_task(manager.run(stop))
+        built = House(asterisk, ears, manager, record, pressure, clock, rota)
+        running = built.running = asyncio.create_task(manager.run(stop))
         await asyncio.sleep(0)
         try:
             yield built
         finally:
             stop.set()
             manager.hang_up_all("the test is over")
-            await running
+            await asyncio.wait({running})
+            if not running.cancelled():
+                running.result()
 
 
-def _tools(ari: AriRest, ears: Ears, dispositions: DispositionTable, clock: HandClock) -> Tools:
+def operator_endpoint(extension: str) -> str:
+    """Name what is dialled for an operator."""
+    return f"PJSIP/{extension}@operators"
+
+
+def _tools(
+    ari: AriRest, ears: Ears, dispositions: DispositionTable, clock: HandClock, rota: Rota
+) -> Tools:
     return Tools(
         ari=ari,
         understanding=ears,  # type: ignore[arg-type]
         listening=Listening(4.0, 10, 700, 256),
-        desk=OperatorDesk("200", "operators", "02191000000", 20),
+        desk=OperatorDesk(rota, "operators", "02191000000", 20),
         sounds="sound:custom/en",
         dispositions=dispositions,
         clock=clock,

@@ -6,33 +6,35 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.ari.errors import AriUnauthorized
 from ari_gateway.ari.link import EventLink, LinkAddress, LinkHandlers
 from ari_gateway.ari.rest import AriAddress, AriRest
 from ari_gateway.asterisk import AsteriskState, wait_for_asterisk
 from ari_gateway.backpressure import Backpressure
-from ari_gateway.leftovers import end_leftovers
 from ari_gateway.metrics import READY_TO_DIAL
 from ari_gateway.prompts import PromptCheck
 from ari_gateway.results import REPORTER, ResultOutbox
+from ari_gateway.saturation import OriginateLatency
 from ari_gateway.scenarios.registry import SCENARIOS
 from ari_gateway.service import CALLS, CallServicer
 from ari_gateway.sessions.admission import Admission
 from ari_gateway.sessions.call import Tools
 from ari_gateway.sessions.handover import OperatorDesk
+from ari_gateway.sessions.lease import Leadership, holder_name
 from ari_gateway.sessions.ledger import Ledger
 from ari_gateway.sessions.listening import Listening
 from ari_gateway.sessions.manager import SessionManager
+from ari_gateway.sessions.rota import Rota
+from ari_gateway.sessions.store import session_store
 from ari_gateway.settings import GatewaySettings
 from ari_gateway.understanding import INTENT, SPEECH, Understanding
 from salehi.calls.v1 import calls_pb2_grpc
 from servicekit.channel import Peer
-from servicekit.database import open_database
 from servicekit.errors import StartupError
 from servicekit.server import GrpcService
 from servicekit.service import Runtime, run_service
+from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -43,14 +45,18 @@ _FORGET_EVERY_S = 3600.0
 class Gateway:
     """The gateway's parts, put together once."""
 
-    def __init__(self, settings: GatewaySettings, ari: AriRest, ledger: Ledger) -> None:
+    def __init__(
+        self, settings: GatewaySettings, ari: AriRest, ledger: Ledger, leadership: Leadership
+    ) -> None:
         self.settings = settings
+        self.leadership = leadership
         self.ari = ari
         self.ledger = ledger
         self.speech = Peer(settings.speech_address, SPEECH)
         self.intent = Peer(settings.intent_address, INTENT, idempotent=("Classify",))
         self.reporter = Peer(settings.reporter_address, REPORTER, idempotent=("ReportResult",))
         self.pressure = Backpressure()
+        ari.originate_took = OriginateLatency(self.pressure).took
         self.outbox = ResultOutbox(ledger, self.reporter)
         self.prompts = PromptCheck(
             ari,
@@ -59,7 +65,7 @@ class Gateway:
             sound_dir=settings.ast_sound_dir,
         )
         self.asterisk = AsteriskState(
-            ari, lambda: self.manager, self.prompts, settings.ari_app_name
+            ari, lambda: self.manager, ledger, self.prompts, settings.ari_app_name
         )
         self.manager = SessionManager(
             tools=self._tools(),
@@ -78,9 +84,13 @@ class Gateway:
 
     def why_not_ready(self) -> str:
         """Why no call can be led now; empty when all is well."""
-        if self.settings.operator_extension is None:
+        if not self.settings.seats:
             return "OPERATOR_EXTENSION is not set: who should take the calls of the interested?"
-        return self.asterisk.why_not_ready or self.prompts.why_not_ready
+        return (
+            self.leadership.why_not_ready
+            or self.asterisk.why_not_ready
+            or self.prompts.why_not_ready
+        )
 
     def _tools(self) -> Tools:
         settings = self.settings
@@ -101,10 +111,12 @@ class Gateway:
                 talk_threshold=settings.talk_threshold,
             ),
             desk=OperatorDesk(
-                extension=settings.operator_extension,
+                rota=Rota(settings.seats),
                 trunk=settings.operator_trunk,
                 fallback_caller_id=settings.operator_caller_id,
                 ring_timeout_s=settings.operator_timeout,
+                tries=settings.operator_tries,
+                wait_s=settings.operator_wait,
             ),
             sounds=self._sounds,
             dispositions=settings.disposition_table,
@@ -122,27 +134,49 @@ class Gateway:
                 timeout_s=settings.ari_timeout,
             ),
             LinkHandlers(self.asterisk.on_up, self.asterisk.on_down, self.asterisk.on_event),
+            self.ari.websocket,
         )
 
 
 async def _main(settings: GatewaySettings, runtime: Runtime[GatewaySettings]) -> None:
     async with AsyncExitStack() as stack:
-        engine = await open_database(
-            settings.session_store, "ari_gateway:migrations", setting="SESSION_STORE_URL"
+        store = await stack.enter_async_context(
+            session_store(settings.session_store, settings.ari_app_name)
         )
-        stack.push_async_callback(engine.dispose)
+        leadership = Leadership(store.leases, settings.ari_app_name, holder_name())
+        if not await _leads(leadership, settings, runtime):
+            return
+        stack.push_async_callback(leadership.release)
         ari = await stack.enter_async_context(AriRest(_address(settings)))
-        gateway = Gateway(settings, ari, Ledger(engine))
+        gateway = Gateway(settings, ari, store.ledger, leadership)
         for peer in (gateway.speech, gateway.intent, gateway.reporter):
             await stack.enter_async_context(peer)
-        await wait_for_asterisk(
-            ari,
-            base_url=settings.ari_base_url,
-            username=settings.ari_username,
-            wait_s=settings.ari_startup_wait,
-        )
-        await end_leftovers(ari, gateway.ledger)
-        await _run(gateway, runtime)
+        async with asyncio.TaskGroup() as tasks:
+            lease = tasks.create_task(_keep_lease(gateway))
+            await wait_for_asterisk(
+                ari,
+                base_url=settings.ari_base_url,
+                username=settings.ari_username,
+                wait_s=settings.ari_startup_wait,
+            )
+            await _run(gateway, runtime)
+            lease.cancel()
+
+
+async def _leads(
+    leadership: Leadership, settings: GatewaySettings, runtime: Runtime[GatewaySettings]
+) -> bool:
+    """Take the lease of the application; False when told to stop before it came free."""
+    acquiring = asyncio.create_task(leadership.acquire(standby=settings.standby))
+    stopping = asyncio.create_task(runtime.stopping.wait())
+    await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not acquiring.done():
+        acquiring.cancel()
+        await asyncio.wait({acquiring})
+        return False
+    await acquiring
+    return True
 
 
 async def _run(gateway: Gateway, runtime: Runtime[GatewaySettings]) -> None:
@@ -151,6 +185,7 @@ async def _run(gateway: Gateway, runtime: Runtime[GatewaySettings]) -> None:
     async with asyncio.TaskGroup() as tasks:
         sessions = tasks.create_task(gateway.manager.run(runtime.stopping))
         helpers = [
+            tasks.create_task(gateway.asterisk.run()),
             tasks.create_task(_link(gateway)),
             tasks.create_task(gateway.prompts.run()),
             tasks.create_task(gateway.outbox.run()),
@@ -196,9 +231,17 @@ async def _forget_old(ledger: Ledger) -> None:
     while True:
         try:
             await ledger.forget_old()
-        except SQLAlchemyError as error:
-            log.warning("old calls could not be forgotten", reason=type(error).__name__)
+        except StoreUnavailable as error:
+            log.warning("old calls could not be forgotten", reason=str(error))
         await asyncio.sleep(_FORGET_EVERY_S)
+
+
+async def _keep_lease(gateway: Gateway) -> None:
+    try:
+        await gateway.leadership.keep()
+    except StartupError:
+        gateway.manager.abandon_all()
+        raise
 
 
 async def _link(gateway: Gateway) -> None:
@@ -232,6 +275,7 @@ def _address(settings: GatewaySettings) -> AriAddress:
         app=settings.ari_app_name,
         timeout_s=settings.ari_timeout,
         max_connections=settings.http_max_connections,
+        over_websocket=settings.ari_rest_over_websocket,
     )
 
 

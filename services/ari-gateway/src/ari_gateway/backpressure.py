@@ -1,4 +1,4 @@
-"""Slows dialing while speech or intent cannot keep up, before calls are wasted on them."""
+"""Slows dialing while speech, intent or Asterisk cannot keep up, before calls are wasted."""
 
 from __future__ import annotations
 
@@ -48,15 +48,21 @@ class Backpressure:
     """
 
     def __init__(
-        self, services: Sequence[str] = ("speech", "intent"), clock: Clock | None = None
+        self,
+        services: Sequence[str] = ("speech", "intent", "asterisk"),
+        clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._holds: dict[str, _Hold] = {}
         for service in services:
             PUSH_BACK_SECONDS.labels(service).set_function(partial(self._left_s, service))
 
-    def pushed_back(self, service: str, why: str) -> None:
-        """A service refused a turn for lack of capacity, was too slow, or is away."""
+    def pushed_back(self, service: str, why: str) -> bool:
+        """A service refused a turn for lack of capacity, was too slow, or is away.
+
+        Returns:
+            Whether a new hold began; during one, nothing new was learned.
+        """
         now_s = self._clock.monotonic_s()
         hold = self._holds.get(service)
         if hold is None or (hold.relieved and now_s >= hold.until_s):
@@ -64,9 +70,10 @@ class Backpressure:
         elif hold.on_trial or now_s >= hold.until_s:
             length_s = min(hold.length_s * 2, LONGEST_HOLD_S)
         else:
-            return  # the turn of a call from before the hold: nothing new
+            return False  # the turn of a call from before the hold
         self._holds[service] = _Hold(why, now_s, length_s)
         log.warning("no new outbound calls for a while", peer=service, why=why, hold_s=length_s)
+        return True
 
     def understood(self, service: str) -> None:
         """A service served a turn."""

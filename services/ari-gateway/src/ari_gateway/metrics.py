@@ -7,8 +7,17 @@ from prometheus_client import Counter, Gauge, Histogram
 ARI_REQUEST_SECONDS = Histogram(
     "salehi_ari_request_seconds",
     "Time Asterisk took to answer one request",
-    ["method"],
+    ["method", "over"],
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10),
+)
+ORIGINATE_SECONDS = Histogram(
+    "salehi_originate_seconds",
+    "Time Asterisk took to take one originate; the first thing to grow when it is saturated",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10),
+)
+ORIGINATE_BASELINE_SECONDS = Gauge(
+    "salehi_originate_baseline_seconds",
+    "What an originate usually takes; new calls are held back when it takes much longer",
 )
 ARI_EVENTS = Counter("salehi_ari_events_total", "Events received from Asterisk", ["type"])
 ASTERISK_LINK_UP = Gauge("salehi_asterisk_link_up", "1 while the events WebSocket is connected")
@@ -42,6 +51,22 @@ CALL_SECONDS = Histogram(
     "From answer to end",
     ["direction"],
     buckets=(1, 5, 10, 20, 30, 60, 120, 300, 600, 1800),
+)
+ADOPTED_CALLS = Counter(
+    "salehi_gateway_adopted_calls_total",
+    "Calls of another gateway that were taken over: adopted, ended",
+    ["outcome"],
+)
+OPERATORS_BUSY = Gauge(
+    "salehi_operators_busy", "Operators that ring or talk, by the calls that hold them"
+)
+OPERATOR_RINGS = Counter(
+    "salehi_operator_rings_total", "Operators called: answered, not_answered, refused", ["outcome"]
+)
+OPERATOR_WAIT_SECONDS = Histogram(
+    "salehi_operator_wait_seconds",
+    "From the wish for an operator until one answered",
+    buckets=(1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 120),
 )
 TALK_SECONDS = Histogram(
     "salehi_talk_seconds",

@@ -8,13 +8,13 @@ import random
 import grpc
 import structlog
 from grpc import aio
-from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.metrics import UNREPORTED_RESULTS
 from ari_gateway.sessions.ledger import Ledger
 from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.channel import Peer
+from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +64,8 @@ class ResultOutbox:
             taken = [await self._taken(call) for call in waiting]
         except aio.AioRpcError as error:
             log.warning("the reporter did not take a result", status=error.code().name)
-        except SQLAlchemyError as error:
-            log.warning("the session store is away", reason=type(error).__name__)
+        except StoreUnavailable as error:
+            log.warning("the session store is away", reason=str(error))
         else:
             return all(taken)
         return False

@@ -10,8 +10,6 @@ from typing import TypeAlias
 import grpc
 import structlog
 from grpc import aio
-from opentelemetry import context as trace_context
-from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
 from ari_gateway.sessions.admission import AtCapacity, NotReady
@@ -20,6 +18,8 @@ from ari_gateway.sessions.manager import SessionManager
 from ari_gateway.sessions.plan import CallPlan
 from ari_gateway.wire import moment_of, person_of
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
+from servicekit.storage import StoreUnavailable
+from servicekit.tracing import traceparent
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except AtCapacity as error:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-        except SQLAlchemyError:
+        except StoreUnavailable:
             # Not on record, so not dialled.
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the session store is away")
         return calls_pb2.PlaceCallResponse(call=placed.call, already_known=placed.already_known)
@@ -169,5 +169,5 @@ def _plan(request: calls_pb2.PlaceCallRequest) -> CallPlan:
         originate_before=(
             moment_of(request.originate_before) if request.HasField("originate_before") else None
         ),
-        trace=trace_context.get_current(),
+        traceparent=traceparent(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -10,11 +11,13 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator, model
 from ari_gateway.sessions.admission import Room
 from ari_gateway.sessions.disposition import DispositionTable
 from ari_gateway.sessions.overrides import table_with
+from ari_gateway.sessions.rota import Seat
 from servicekit.settings import CsvTuple, PeerAddress, Port, ServiceSettings, WebAddress
 
 WsUrl = Annotated[str, StringConstraints(pattern=r"^wss?://[^/\s]+(/\S*)?$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
 SoundPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+)*$")]
+_SEAT = re.compile(r"[0-9]{1,15}(:[1-9][0-9]{0,2})?", re.ASCII)
 Extension = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}$")]
 
 
@@ -37,12 +40,29 @@ class GatewaySettings(ServiceSettings):
     ari_startup_wait: float = Field(
         10.0, ge=0, le=300, description="seconds to wait for Asterisk at start, up to 300"
     )
+    ari_rest_over_websocket: bool = Field(
+        default=True,
+        description="on sends requests over the events WebSocket where Asterisk answers there "
+        "(22.4, 20.14), off sends all over HTTP",
+    )
     http_max_connections: int = Field(
         100, ge=1, le=1000, description="connections to Asterisk at once, 1 to 1000"
     )
 
     operator_extension: Extension | None = Field(
-        None, description="digits of the operator's extension"
+        None, description="digits of the operator's extension; OPERATOR_EXTENSIONS names several"
+    )
+    operator_extensions: CsvTuple = Field(
+        (),
+        description="operators' extensions separated by commas, who has waited longest takes the "
+        "next call: 200,201; EXTENSION:CALLS takes several at once, a queue for example: 600:5; "
+        "empty: OPERATOR_EXTENSION alone",
+    )
+    operator_tries: int = Field(
+        3, ge=1, le=20, description="operators rung for one customer at most, 1 to 20"
+    )
+    operator_wait: float = Field(
+        60.0, ge=5, le=600, description="seconds a customer waits for an operator, 5 to 600"
     )
     operator_trunk: Name | None = Field(
         None, description="PJSIP endpoint the operator is reached through; empty: PJSIP/<extension>"
@@ -78,7 +98,14 @@ class GatewaySettings(ServiceSettings):
         "custom", description="what Asterisk calls AST_SOUND_DIR below its sounds, usually custom"
     )
     session_store_url: str | None = Field(
-        None, description="sqlite:///path; empty: ari-gateway.db in DATA_DIR"
+        None,
+        description="sqlite:///path, postgresql://user:password@host/name or "
+        "redis://host:port/number; empty: ari-gateway.db in DATA_DIR",
+    )
+    standby: bool = Field(
+        default=False,
+        description="on waits while another gateway leads ARI_APP_NAME and takes over when it is "
+        "gone; off ends with an error",
     )
     max_live_calls: int = Field(200, ge=1, le=2000, description="calls at once, 1 to 2000")
     inbound_reserve: int | None = Field(
@@ -99,6 +126,16 @@ class GatewaySettings(ServiceSettings):
     drain_timeout: float = Field(
         0.0, ge=0, le=3600, description="seconds live calls may go on after SIGTERM, 0 to 3600"
     )
+
+    @field_validator("operator_extensions")
+    @classmethod
+    def _extensions_must_be_digits(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((entry for entry in entries if not _SEAT.fullmatch(entry)), None):
+            raise ValueError(f"{wrong} is no EXTENSION or EXTENSION:CALLS")
+        extensions = [entry.partition(":")[0] for entry in entries]
+        if len(set(extensions)) < len(extensions):
+            raise ValueError("an extension is named twice")
+        return entries
 
     @field_validator("dispositions")
     @classmethod
@@ -123,6 +160,13 @@ class GatewaySettings(ServiceSettings):
                 f"LISTEN_MAX={self.listen_max}"
             )
         return self
+
+    @property
+    def seats(self) -> tuple[Seat, ...]:
+        """The operators."""
+        named = self.operator_extensions or (self.operator_extension,)
+        parts = [entry.partition(":") for entry in named if entry]
+        return tuple(Seat(extension, int(calls or 1)) for extension, _, calls in parts)
 
     @property
     def session_store(self) -> str:

@@ -10,7 +10,7 @@ from ari_gateway.sessions.disposition import Disposition
 from ari_gateway.sessions.legs import LegState
 from ari_gateway.sessions.live import LiveCall
 from ari_gateway.sessions.outcome import Intent, Result, Verdict
-from ari_gateway.sessions.plan import Person
+from ari_gateway.sessions.plan import CallPlan, Person
 from ari_gateway.sessions.record import Record, Turn
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
@@ -45,11 +45,17 @@ _INTENTS = {
 
 def call_message(live: LiveCall) -> calls_pb2.Call:
     """Describe a call as it stands."""
-    plan, record = live.plan, live.record
+    return described(live.plan, live.record, _state(live))
+
+
+def described(
+    plan: CallPlan, record: Record, state: calls_pb2.CallState.ValueType
+) -> calls_pb2.Call:
+    """Describe a call by its plan and what was seen of it."""
     return calls_pb2.Call(
         attempt_id=plan.attempt_id,
         direction=(calls_pb2.DIRECTION_INBOUND if plan.inbound else calls_pb2.DIRECTION_OUTBOUND),
-        state=_state(live),
+        state=state,
         line=plan.line,
         contact=_contact(plan.person),
         created_at=_time(record.created_at),
@@ -70,10 +76,11 @@ def outcome_message(record: Record, verdict: Verdict) -> calls_pb2.Outcome:
         cause=record.cause,
         sip_status=record.sip_status,
         turns=[_turn(turn) for turn in record.turns],
-        operator_extension=record.operator_extension,
+        operator_extension=record.operator_extension if record.operator_answered_at else "",
         talk_s=record.talk_s,
         post_dial_delay_s=record.post_dial_delay_s,
         out_of_credit=record.out_of_credit,
+        callback_wanted=record.callback_wanted,
     )
 
 

@@ -1,4 +1,4 @@
-"""The WebSocket that carries Asterisk's events, kept alive for the life of the process.
+"""The WebSocket that carries Asterisk's events and most requests, kept for the life of the process.
 
 Events of a time without a link are lost, not queued. So every connection begins with `on_up`,
 which reads what is true now, and every end of one, a clean close too, is a loss.
@@ -10,21 +10,30 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosedOK,
+    InvalidHandshake,
+    InvalidStatus,
+    WebSocketException,
+)
 
 from ari_gateway.ari.errors import AriEventInvalid, AriUnauthorized, AriUnavailable
 from ari_gateway.ari.events import Event, parse
+from ari_gateway.ari.over_websocket import WebSocketTransport
 from ari_gateway.metrics import ARI_EVENTS, ASTERISK_LINK_UP
 
 log = structlog.get_logger(__name__)
 
 _RETRY_FIRST_S = 0.2
 _RETRY_MAX_S = 2.0
+# Frames waiting to be looked at before Asterisk is no longer read from.
+_FRAMES_AHEAD = 1024
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,8 @@ class LinkAddress:
     Attributes:
         url: for example `ws://127.0.0.1:8088/ari/events`.
         timeout_s: longest wait for a connection, seconds.
+        ping_every_s: how often Asterisk is asked for a sign of life, seconds.
+        pong_within_s: a link without an answer to that for so long is lost, seconds.
     """
 
     url: str
@@ -41,6 +52,8 @@ class LinkAddress:
     password: str
     app: str
     timeout_s: float = 10.0
+    ping_every_s: float = 5.0
+    pong_within_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,8 @@ class LinkHandlers:
     """Who is told.
 
     Attributes:
-        on_up: a link is there; read what is true now. Events wait until it returns.
+        on_up: a link is there; read what is true now. Events wait until it returns, answers to
+            requests do not.
         on_down: the link is lost.
         on_event: one event, in order.
     """
@@ -61,9 +75,17 @@ class LinkHandlers:
 class EventLink:
     """Connects, reads, reconnects."""
 
-    def __init__(self, address: LinkAddress, handlers: LinkHandlers) -> None:
+    def __init__(
+        self,
+        address: LinkAddress,
+        handlers: LinkHandlers,
+        websocket: WebSocketTransport | None = None,
+    ) -> None:
+        """Make a link over which `websocket`, where one is given, sends its requests."""
         self._address = address
         self._handlers = handlers
+        self._websocket = websocket
+        self._waiting: list[Event] | None = None
 
     async def run(self) -> None:
         """Keep the link for ever.
@@ -84,28 +106,72 @@ class EventLink:
 
     async def _serve(self, socket: ClientConnection) -> None:
         """Read one connection until it ends."""
+        self._waiting = []
+        reading = asyncio.create_task(self._read(socket))
         try:
-            await self._handlers.on_up()
-            ASTERISK_LINK_UP.set(1)
-            log.info("linked to Asterisk", app=self._address.app)
-            async for frame in socket:
-                self._deliver(frame)
+            if self._websocket is not None:
+                await self._websocket.connected(socket)
+            await self._catch_up(reading)
+            await reading
             log.warning("Asterisk closed the link")
         finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+            if not reading.cancelled():
+                reading.exception()  # looked at: another failure may have been first
+            if self._websocket is not None:
+                self._websocket.lost()
             ASTERISK_LINK_UP.set(0)
             self._handlers.on_down()
 
-    def _deliver(self, frame: str | bytes) -> None:
+    async def _catch_up(self, reading: asyncio.Task[None]) -> None:
+        """Run `on_up` and hand on the events that came meanwhile; give up when the link ends."""
+        catching_up = asyncio.ensure_future(self._handlers.on_up())
+        try:
+            await asyncio.wait({catching_up, reading}, return_when=asyncio.FIRST_COMPLETED)
+            if not catching_up.done():
+                return
+            catching_up.result()
+        finally:
+            catching_up.cancel()
+            await asyncio.wait({catching_up})
+        ASTERISK_LINK_UP.set(1)
+        log.info("linked to Asterisk", app=self._address.app)
+        waiting, self._waiting = self._waiting or [], None
+        for event in waiting:
+            self._handlers.on_event(event)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        while True:
+            try:
+                frame = await socket.recv(decode=False)
+            except ConnectionClosedOK:
+                return
+            self._take(frame)
+
+    def _take(self, frame: bytes) -> None:
         """Hand one frame on; one that is not understood is counted and left."""
         try:
-            event = parse(orjson.loads(frame))
-        except (orjson.JSONDecodeError, AriEventInvalid, AttributeError) as error:
+            message = orjson.loads(frame)
+            if message["type"] == "RESTResponse":
+                self._answered(message)
+                return
+            event = parse(message)
+        except (orjson.JSONDecodeError, AriEventInvalid, KeyError, TypeError) as error:
             ARI_EVENTS.labels("invalid").inc()
             log.warning("an event was not understood", reason=type(error).__name__)
             return
         ARI_EVENTS.labels(type(event).__name__ if event else "other").inc()
-        if event is not None:
+        if event is None:
+            return
+        if self._waiting is None:
             self._handlers.on_event(event)
+        else:
+            self._waiting.append(event)
+
+    def _answered(self, message: dict[str, Any]) -> None:
+        if self._websocket is not None:
+            self._websocket.answered(message)
 
     async def _connect(self) -> ClientConnection:
         address = self._address
@@ -119,8 +185,9 @@ class EventLink:
                 proxy=None,
                 max_size=None,
                 open_timeout=address.timeout_s,
-                ping_interval=5,
-                ping_timeout=10,
+                max_queue=_FRAMES_AHEAD,
+                ping_interval=address.ping_every_s,
+                ping_timeout=address.pong_within_s,
                 close_timeout=0.5,
             )
         except InvalidStatus as error:

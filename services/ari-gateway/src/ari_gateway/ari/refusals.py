@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import orjson
 
 from ari_gateway.ari.errors import (
@@ -13,15 +12,16 @@ from ari_gateway.ari.errors import (
     AriUnauthorized,
     AriUnavailable,
 )
+from ari_gateway.ari.transport import Answer
 
 
-def refusal_of(response: httpx.Response) -> AriError:
+def refusal_of(answer: Answer) -> AriError:
     """Give the error an unsuccessful answer stands for."""
-    message = _message(response)
-    match response.status_code:
+    message = _message(answer)
+    match answer.status:
         case 401 | 403:
             return AriUnauthorized(message)
-        case 404 if not response.headers.get("content-type", "").startswith("application/json"):
+        case 404 if not answer.is_json:
             # Asterisk answers 404 in HTML while it starts, or when ARI is not enabled.
             return AriUnavailable(
                 "ARI is not there (404): Asterisk is starting, or ari.conf is off"
@@ -36,9 +36,9 @@ def refusal_of(response: httpx.Response) -> AriError:
             return AriRefused(status, message)
 
 
-def _message(response: httpx.Response) -> str:
+def _message(answer: Answer) -> str:
     try:
-        body = orjson.loads(response.content)
+        body = orjson.loads(answer.content)
     except orjson.JSONDecodeError:
-        return response.reason_phrase
-    return str(body.get("message") or body.get("error") or response.reason_phrase)
+        return answer.reason
+    return str(body.get("message") or body.get("error") or answer.reason)

@@ -8,21 +8,20 @@ never guessed. Looking and clearing away are repeated when the answer is lost.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import httpx
 import orjson
-import stamina
 
-from ari_gateway.ari.errors import AriNotFound, AriNotSent, AriUnavailable
-from ari_gateway.ari.refusals import refusal_of
-from ari_gateway.metrics import ARI_REQUEST_SECONDS
-
-# Below Asterisk's session_keep_alive (15 s), or a request may go into a closing connection.
-_KEEPALIVE_EXPIRY_S = 10.0
+from ari_gateway.ari.errors import AriNotFound
+from ari_gateway.ari.over_http import HttpTransport
+from ari_gateway.ari.over_websocket import WebSocketTransport
+from ari_gateway.ari.requests import Requests
+from ari_gateway.metrics import ORIGINATE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class AriAddress:
         base_url: for example `http://127.0.0.1:8088/ari`.
         timeout_s: longest wait for one answer, seconds.
         max_connections: connections at once.
+        over_websocket: requests go over the events WebSocket where Asterisk answers there.
     """
 
     base_url: str
@@ -41,6 +41,7 @@ class AriAddress:
     app: str
     timeout_s: float = 10.0
     max_connections: int = 100
+    over_websocket: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,27 +66,38 @@ class Originate:
     sent_within_s: float | None = None
 
 
+@dataclass(frozen=True)
+class Belongings:
+    """What belongs to our application, by id."""
+
+    channels: frozenset[str] = frozenset()
+    bridges: frozenset[str] = frozenset()
+
+
 class AriRest:
-    """The requests. Every method may raise the errors of `ari_gateway.ari.errors`."""
+    """The requests. Every method may raise the errors of `ari_gateway.ari.errors`.
+
+    Requests marked `apart` wait behind a running playback, or have a large answer.
+
+    Attributes:
+        websocket: the way over the events WebSocket; None when it is not to be used.
+        originate_took: told after each originate how long Asterisk took for it, seconds.
+    """
 
     def __init__(
         self, address: AriAddress, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         """Make the client; `transport` stands in for the network in tests."""
         self._app = address.app
-        self._timeout_s = address.timeout_s
-        self._http = httpx.AsyncClient(
-            base_url=address.base_url.rstrip("/"),
-            auth=httpx.BasicAuth(address.username, address.password),
-            timeout=httpx.Timeout(address.timeout_s),
-            limits=httpx.Limits(
-                max_connections=address.max_connections,
-                max_keepalive_connections=address.max_connections,
-                keepalive_expiry=_KEEPALIVE_EXPIRY_S,
-            ),
-            trust_env=False,
-            transport=transport,
+        self._http = HttpTransport(
+            address.base_url,
+            httpx.BasicAuth(address.username, address.password),
+            max_connections=address.max_connections,
+            network=transport,
         )
+        self.websocket = WebSocketTransport() if address.over_websocket else None
+        self._requests = Requests(self._http, self.websocket, address.timeout_s)
+        self.originate_took: Callable[[float], None] = lambda _seconds: None
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,19 +108,29 @@ class AriRest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
     # asterisk
 
     async def startup_time(self) -> str:
         """Tell when this Asterisk started: another value means it is another run."""
-        info = await self._request("GET", "/asterisk/info?only=status")
+        info = await self._requests.once("GET", "/asterisk/info?only=status")
         return str(orjson.loads(info)["status"]["startup_time"])
 
     async def subscribe(self, source: str) -> None:
         """Get the events of something that is not in our application, such as `bridge:ID`."""
         path = f"/applications/{_part(self._app)}/subscription"
-        await self._request("POST", path, {"eventSource": source})
+        await self._requests.once("POST", path, {"eventSource": source})
+
+    async def application(self) -> Belongings:
+        """Tell which channels and bridges belong to our application."""
+        try:
+            found = orjson.loads(
+                await self._requests.repeatable("GET", f"/applications/{_part(self._app)}")
+            )
+        except AriNotFound:  # nothing is left of it
+            return Belongings()
+        return Belongings(frozenset(found["channel_ids"]), frozenset(found["bridge_ids"]))
 
     # channels
 
@@ -118,50 +140,63 @@ class AriRest:
         Raises:
             AriNotSent: it could not leave within `sent_within_s`; nothing is dialled.
         """
-        await self._request(
-            "POST",
-            "/channels",
-            {
-                "endpoint": call.endpoint,
-                "app": self._app,
-                "appArgs": call.args,
-                "channelId": call.channel_id,
-                "callerId": call.caller_id,
-                "timeout": call.timeout_s,
-                "variables": call.variables,
-            },
-            sent_within_s=call.sent_within_s,
-        )
+        began = time.perf_counter()
+        try:
+            await self._requests.once(
+                "POST",
+                "/channels",
+                {
+                    "endpoint": call.endpoint,
+                    "app": self._app,
+                    "appArgs": call.args,
+                    "channelId": call.channel_id,
+                    "callerId": call.caller_id,
+                    "timeout": call.timeout_s,
+                    "variables": call.variables,
+                },
+                sent_within_s=call.sent_within_s,
+            )
+        finally:
+            took_s = time.perf_counter() - began
+            ORIGINATE_SECONDS.observe(took_s)
+            self.originate_took(took_s)
 
     async def channel_exists(self, channel_id: str) -> bool:
         """Whether the channel lives."""
         return await self._exists(f"/channels/{_part(channel_id)}")
 
-    async def channel_ids(self) -> set[str]:
-        """All channels of this Asterisk, ours or not."""
-        return {
-            str(channel["id"]) for channel in orjson.loads(await self._request("GET", "/channels"))
-        }
+    async def channel_states(self) -> dict[str, str]:
+        """All channels of this Asterisk, ours or not: state ("Up", "Ringing", …) by id."""
+        channels = orjson.loads(await self._requests.repeatable("GET", "/channels", apart=True))
+        return {str(channel["id"]): str(channel["state"]) for channel in channels}
 
     async def answer(self, channel_id: str) -> None:
         """Answer an inbound channel."""
-        await self._request("POST", f"/channels/{_part(channel_id)}/answer")
+        await self._requests.once("POST", f"/channels/{_part(channel_id)}/answer", apart=True)
 
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         """Set a variable or function of a channel; waits behind a running playback."""
-        await self._request(
-            "POST", f"/channels/{_part(channel_id)}/variable", {"variable": name, "value": value}
+        await self._requests.once(
+            "POST",
+            f"/channels/{_part(channel_id)}/variable",
+            {"variable": name, "value": value},
+            apart=True,
         )
 
-    async def hang_up(self, channel_id: str) -> None:
-        """End a channel, also one that still rings; nothing happens when it is gone."""
-        await self._delete(f"/channels/{_part(channel_id)}")
+    async def hang_up(self, channel_id: str, reason: str = "normal") -> None:
+        """End a channel, also one that still rings; nothing happens when it is gone.
+
+        `reason` is one of Asterisk's: before the answer `busy` makes a busy tone at the far end.
+        """
+        await self._delete(f"/channels/{_part(channel_id)}?reason={_part(reason)}")
 
     # playbacks
 
     async def play(self, target: str, media: str, playback_id: str) -> None:
         """Play to `channels/ID` or `bridges/ID`."""
-        await self._request("POST", f"/{target}/play", {"media": media, "playbackId": playback_id})
+        await self._requests.once(
+            "POST", f"/{target}/play", {"media": media, "playbackId": playback_id}
+        )
 
     async def stop_playback(self, playback_id: str) -> None:
         """Stop a playback; nothing happens when it is over."""
@@ -177,7 +212,7 @@ class AriRest:
         self, channel_id: str, name: str, *, max_duration_s: int, max_silence_s: int
     ) -> None:
         """Record what the channel says, as 8 kHz WAV."""
-        await self._request(
+        await self._requests.once(
             "POST",
             f"/channels/{_part(channel_id)}/record",
             {
@@ -194,7 +229,7 @@ class AriRest:
     async def stop_recording(self, name: str) -> None:
         """End a recording and keep it; nothing happens when it is over."""
         try:
-            await self._request("POST", f"/recordings/live/{_part(name)}/stop")
+            await self._requests.once("POST", f"/recordings/live/{_part(name)}/stop")
         except AriNotFound:
             return
 
@@ -204,22 +239,44 @@ class AriRest:
 
     async def recording_file(self, name: str) -> bytes:
         """Fetch a stored recording."""
-        return await self._repeatable("GET", f"/recordings/stored/{_part(name)}/file")
+        return await self._requests.repeatable(
+            "GET", f"/recordings/stored/{_part(name)}/file", apart=True
+        )
 
     async def delete_recording(self, name: str) -> None:
         """Delete a stored recording; nothing happens when it is gone."""
         await self._delete(f"/recordings/stored/{_part(name)}")
 
+    async def stored_recordings(self) -> list[str]:
+        """Names of all stored recordings of this Asterisk, ours or not."""
+        found = orjson.loads(
+            await self._requests.repeatable("GET", "/recordings/stored", apart=True)
+        )
+        return [str(recording["name"]) for recording in found]
+
     # bridges
+
+    async def bridge_members(self, bridge_id: str) -> frozenset[str]:
+        """Channels in a bridge; none when it is gone."""
+        try:
+            bridge = orjson.loads(
+                await self._requests.repeatable("GET", f"/bridges/{_part(bridge_id)}")
+            )
+        except AriNotFound:
+            return frozenset()
+        return frozenset(bridge["channels"])
 
     async def create_bridge(self, bridge_id: str) -> None:
         """Make a mixing bridge."""
-        await self._request("POST", "/bridges", {"type": "mixing", "bridgeId": bridge_id})
+        await self._requests.once("POST", "/bridges", {"type": "mixing", "bridgeId": bridge_id})
 
     async def add_to_bridge(self, bridge_id: str, *channel_ids: str) -> None:
         """Let channels talk; waits behind a running playback of theirs."""
-        await self._request(
-            "POST", f"/bridges/{_part(bridge_id)}/addChannel", {"channel": list(channel_ids)}
+        await self._requests.once(
+            "POST",
+            f"/bridges/{_part(bridge_id)}/addChannel",
+            {"channel": list(channel_ids)},
+            apart=True,
         )
 
     async def delete_bridge(self, bridge_id: str) -> None:
@@ -228,60 +285,16 @@ class AriRest:
 
     async def _exists(self, path: str) -> bool:
         try:
-            await self._repeatable("GET", path)
+            await self._requests.repeatable("GET", path)
         except AriNotFound:
             return False
         return True
 
     async def _delete(self, path: str) -> None:
         try:
-            await self._repeatable("DELETE", path)
+            await self._requests.repeatable("DELETE", path)
         except AriNotFound:
             return
-
-    async def _repeatable(self, method: str, path: str) -> bytes:
-        """Send a request that may be sent twice; up to three times when no answer comes."""
-        async for attempt in stamina.retry_context(
-            on=AriUnavailable, attempts=3, timeout=self._timeout_s, wait_initial=0.1, wait_max=0.5
-        ):
-            with attempt:
-                return await self._request(method, path)
-        raise AssertionError("stamina gives the last failure or an answer")
-
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any] | None = None,
-        *,
-        sent_within_s: float | None = None,
-    ) -> bytes:
-        """Send one request and give the answer's body; the one place that knows httpx."""
-        began = time.perf_counter()
-        try:
-            response = await self._http.request(
-                method,
-                path,
-                content=orjson.dumps(body) if body is not None else None,
-                headers={"Content-Type": "application/json"} if body is not None else None,
-                timeout=self._timeout(sent_within_s),
-            )
-        except (httpx.PoolTimeout, httpx.ConnectTimeout) as error:
-            raise AriNotSent(type(error).__name__) from error
-        except httpx.HTTPError as error:
-            raise AriUnavailable(f"{type(error).__name__} {error}".strip()) from error
-        finally:
-            ARI_REQUEST_SECONDS.labels(method).observe(time.perf_counter() - began)
-        if response.is_success:
-            return response.content
-        raise refusal_of(response)
-
-    def _timeout(self, sent_within_s: float | None) -> httpx.Timeout:
-        """Share the time until a request must have left between a free and an open connection."""
-        if sent_within_s is None:
-            return httpx.Timeout(self._timeout_s)
-        half_s = min(sent_within_s / 2, self._timeout_s)
-        return httpx.Timeout(self._timeout_s, pool=half_s, connect=half_s)
 
 
 def _part(name: str) -> str:

@@ -15,21 +15,14 @@ from typing import TypeVar
 import structlog
 from opentelemetry import trace
 
-from ari_gateway.ari.errors import (
-    AriConflict,
-    AriError,
-    AriNotFound,
-    AriNotSent,
-    AriRefused,
-    AriUnavailable,
-)
-from ari_gateway.ari.rest import AriRest, Originate
+from ari_gateway.ari.errors import AriError, AriNotFound, AriUnavailable
+from ari_gateway.ari.rest import AriRest
 from ari_gateway.metrics import TURN_LATENCY_SECONDS
 from ari_gateway.sessions.background import background
 from ari_gateway.sessions.disposition import DispositionTable
 from ari_gateway.sessions.endings import CallerHungUp, CallFailed, CallOver
 from ari_gateway.sessions.handover import OperatorDesk, Transfer, transfer
-from ari_gateway.sessions.listening import Listening, record_reply
+from ari_gateway.sessions.listening import Listening, left_behind, record_reply
 from ari_gateway.sessions.live import LiveCall
 from ari_gateway.sessions.outcome import Failure, Intent
 from ari_gateway.sessions.record import Turn
@@ -72,9 +65,9 @@ class Call:
     def __init__(self, live: LiveCall, tools: Tools) -> None:
         self.live = live
         self.ari = tools.ari
-        self._tools = tools
+        self.tools = tools
         self.recordings: dict[str, asyncio.Future[bool]] = {}
-        self._steps = 0
+        self._repeats = 0
         self._speech_ended_s: float | None = None
 
     async def play(self, prompt: str) -> None:
@@ -83,14 +76,18 @@ class Call:
         Raises:
             CallFailed: `prompt_missing` when Asterisk cannot play it.
         """
-        with self._step("play"):
+        if self.live.journal.result_of("play", prompt) is not None:
+            return
+        with self.step("play"):
             playback_id, playing, played = self._stage_playback()
-            await self._start_playback(prompt, playback_id)
+            if not await self._plays_on(playback_id):
+                await self._start_playback(prompt, playback_id)
             if self._speech_ended_s is not None:
                 await self._note_turn_latency(playing)
             if not await self.until(played, _LONGEST_PROMPT_S):
                 await self.live.during_call(asyncio.sleep(0.2), 1)  # a hang-up fails it, too
                 raise CallFailed("prompt_missing", technical=True)
+        self.live.journal.done("play", prompt)
 
     async def listen(self) -> Intent:
         """Listen to one reply and say what the caller meant.
@@ -98,26 +95,46 @@ class Call:
         Silence is UNKNOWN. When speech or intent give no answer, the reply is UNKNOWN too, and the
         call is noted as failed for that reason.
         """
-        with self._step("listen"):
-            said = await record_reply(self, self._tools.listening, self.next_id("r"))
-            reply = Understood("", Intent.UNKNOWN)
-            if said is not None:
-                self._speech_ended_s = said.ended_s
-                reply = await self._understand(said.audio)
-            self.live.record.turns.append(Turn(reply))
-            self.live.record.note_out_of_credit(reply.out_of_credit)
-            return reply.intent
+        done = self.live.journal.result_of("listen")
+        if done is not None:
+            return Intent(done)
+        with self.step("listen"):
+            reply = await self._reply_left_behind() or await self._reply()
+        self.live.record.turns.append(Turn(reply))
+        self.live.record.note_out_of_credit(reply.out_of_credit)
+        self.live.journal.done("listen", result=reply.intent.value)
+        return reply.intent
+
+    async def _reply(self) -> Understood:
+        said = await record_reply(self, self.tools.listening, self.next_id("r"))
+        if said is None:
+            return Understood("", Intent.UNKNOWN)
+        self._speech_ended_s = said.ended_s
+        return await self._understand(said.audio)
+
+    async def _reply_left_behind(self) -> Understood | None:
+        """Give what the caller said while no gateway led the call; None when that was nothing."""
+        if not self.live.journal.taken_over:
+            return None
+        audio = await left_behind(self, self.next_id("r"))
+        reply = await self._understand(audio) if audio else None
+        return reply if reply is not None and reply.intent is not Intent.UNKNOWN else None
 
     async def transfer_to_operator(self, hold_prompt: str) -> Transfer:
         """Ring an operator while `hold_prompt` repeats; bridge; return when the operator left.
 
         When no operator can be had, the call is noted as failed and UNAVAILABLE is returned.
         """
-        return await transfer(self, self._tools.desk, hold_prompt)
+        done = self.live.journal.result_of("transfer")
+        if done is not None:
+            return Transfer(done)
+        ended = await transfer(self, self.tools.desk, hold_prompt)
+        self.live.journal.done("transfer", result=ended.value)
+        return ended
 
     async def hang_up(self) -> None:
         """End the customer's leg."""
-        with self._step("hang_up"), self.asking_asterisk():
+        with self.step("hang_up"), self.asking_asterisk():
             await self.ari.hang_up(self.live.plan.channel_id)
 
     @asynccontextmanager
@@ -128,76 +145,9 @@ class Call:
             async with background(self._repeat(prompt, playbacks)):
                 yield
         finally:
-            for playback_id in playbacks[-1:]:
+            for playback_id in playbacks[-1:] if not self.live.abandoned else ():
                 with self.asking_asterisk():
                     await self.ari.stop_playback(playback_id)
-
-    async def dial(self) -> None:
-        """Originate the customer's leg and wait for the answer.
-
-        Raises:
-            NotAnswered: the far end is busy, does not answer, …; the record says how.
-            CallFailed: Asterisk refused, what became of the dialing is unknown, or it is too late
-                to dial.
-            CallOver: the call was ended before it was dialled; nothing is dialled.
-        """
-        plan = self.live.plan
-        answered = self.live.waits.expect("answered", plan.channel_id)
-        originate = Originate(
-            channel_id=plan.channel_id,
-            endpoint=plan.endpoint,
-            args=f"outbound,{plan.attempt_id}",
-            timeout_s=plan.ring_timeout_s,
-            caller_id=plan.caller_id,
-            variables={"TALK_DETECT(set)": self._tools.listening.talk_detect},
-            sent_within_s=self._left_to_dial_s(),
-        )
-        with self._step("dial"):
-            try:
-                await self.ari.originate(originate)
-            except AriNotSent as error:
-                raise CallFailed("asterisk_unavailable", technical=True) from error
-            except AriUnavailable:
-                # Lost, not refused: look it up, never originate again.
-                with self.asking_asterisk():
-                    if not await self.ari.channel_exists(plan.channel_id):
-                        raise CallFailed("originate_lost", technical=True) from None
-            except AriConflict:
-                log.info("the channel lives already", attempt_id=plan.attempt_id)
-            except AriRefused as error:
-                reason = "trunk_unreachable" if error.status >= 500 else "endpoint_refused"
-                raise CallFailed(reason, technical=True) from error
-            self.live.has_left()
-            await self.until(answered, plan.ring_timeout_s + LONGEST_STEP_S)
-
-    def _left_to_dial_s(self) -> float | None:
-        """Say how long the originate may take to leave; None when that does not matter.
-
-        Raises:
-            CallFailed: `asked_too_late`: the moment it had to leave before is past.
-            CallOver: the call is over already.
-        """
-        if self.live.over is not None:
-            raise self.live.over
-        before = self.live.plan.originate_before
-        if before is None:
-            return None
-        left_s = (before - self._tools.clock.now()).total_seconds()
-        if left_s <= 0:
-            # Nothing is broken at the trunk or here: whoever asked wanted it so.
-            raise CallFailed("asked_too_late", technical=False)
-        return left_s
-
-    async def accept(self) -> None:
-        """Answer an inbound call."""
-        with self._step("answer"), self.asking_asterisk():
-            channel_id = self.live.plan.channel_id
-            # Before anything plays: later it would wait behind the playback.
-            await self.ari.set_variable(
-                channel_id, "TALK_DETECT(set)", self._tools.listening.talk_detect
-            )
-            await self.ari.answer(channel_id)
-            self.live.answered()
 
     @contextmanager
     def asking_asterisk(self) -> Iterator[None]:
@@ -220,9 +170,11 @@ class Call:
 
     # playing
 
-    def _stage_playback(self) -> tuple[str, asyncio.Future[float], asyncio.Future[bool]]:
+    def _stage_playback(
+        self, kind: str = "p"
+    ) -> tuple[str, asyncio.Future[float], asyncio.Future[bool]]:
         """Choose a playback's id and register for its events before Asterisk hears of it."""
-        playback_id = self.next_id("p")
+        playback_id = self.next_id(kind)
         waits = self.live.waits
         return (
             playback_id,
@@ -232,19 +184,26 @@ class Call:
 
     async def _understand(self, audio: bytes) -> Understood:
         try:
-            understanding = self._tools.understanding.of(audio, self.live.plan.attempt_id)
+            understanding = self.tools.understanding.of(audio, self.live.plan.attempt_id)
             return await self.until(understanding, _LONGEST_UNDERSTANDING_S)
         except NotUnderstood as error:
             log.warning("a reply was not understood", reason=error.reason)
             self.fail(error.reason, technical=True)
             return Understood("", Intent.UNKNOWN, out_of_credit=error.out_of_credit)
 
+    async def _plays_on(self, playback_id: str) -> bool:
+        """Whether the playback goes on that another gateway started."""
+        if not self.live.journal.taken_over:
+            return False
+        with self.asking_asterisk():
+            return await self.ari.playback_exists(playback_id)
+
     async def _start_playback(self, prompt: str, playback_id: str) -> None:
         with self.asking_asterisk():
             await self.live.during_call(
                 self.ari.play(
                     f"channels/{self.live.plan.channel_id}",
-                    f"{self._tools.sounds}/{prompt}",
+                    f"{self.tools.sounds}/{prompt}",
                     playback_id,
                 ),
                 LONGEST_STEP_S,
@@ -253,7 +212,8 @@ class Call:
     async def _repeat(self, prompt: str, playbacks: list[str]) -> None:
         try:
             while True:
-                playback_id, _, played = self._stage_playback()
+                self._repeats += 1
+                playback_id, _, played = self._stage_playback(f"h{self._repeats}.")
                 playbacks.append(playback_id)
                 began_s = time.monotonic()
                 await self._start_playback(prompt, playback_id)
@@ -281,9 +241,11 @@ class Call:
     # shared
 
     def next_id(self, kind: str) -> str:
-        """Give an id for something of this call that Asterisk will know."""
-        self._steps += 1
-        return f"{self.live.plan.attempt_id}-{kind}{self._steps}"
+        """Give an id for something of the verb under way that Asterisk will know.
+
+        It is the same when the verb is done again, so that what was left behind is found.
+        """
+        return f"{self.live.plan.attempt_id}-{kind}{self.live.journal.position}"
 
     async def until(self, event: Awaitable[T], limit_s: float) -> T:
         """Await an event of this call; one that never comes within `limit_s` fails the call."""
@@ -293,7 +255,7 @@ class Call:
             raise CallFailed("asterisk_silent", technical=True) from error
 
     @contextmanager
-    def _step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> Iterator[None]:
         """Trace one verb, as a child of the trace the call was asked for in."""
         with tracer.start_as_current_span(name, self.live.plan.trace, record_exception=False):
             yield

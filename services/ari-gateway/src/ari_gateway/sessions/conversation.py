@@ -6,13 +6,16 @@ import asyncio
 from datetime import UTC, datetime
 
 import structlog
+from opentelemetry import context as trace_context
 
 from ari_gateway.ari.errors import AriError
 from ari_gateway.scenarios.registry import Scenario
 from ari_gateway.sessions.background import background
 from ari_gateway.sessions.call import Call
+from ari_gateway.sessions.dialing import accept, dial
 from ari_gateway.sessions.endings import CallFailed, CallOver
 from ari_gateway.sessions.handover import bridge_id_of
+from ari_gateway.sessions.journal import ScenarioChanged
 from ari_gateway.sessions.legs import LegState
 
 log = structlog.get_logger(__name__)
@@ -20,15 +23,30 @@ log = structlog.get_logger(__name__)
 _LONGEST_FAREWELL_S = 3.0
 
 
+async def lead(call: Call, scenario: Scenario) -> None:
+    """Supervise one call: whatever goes wrong in it ends as its outcome, nobody else's."""
+    live = call.live
+    token = trace_context.attach(live.plan.trace) if live.plan.trace else None
+    try:
+        await converse(call, scenario)
+    except Exception:
+        # Supervisor of one call: the failure is logged, and named in the call's outcome.
+        log.exception("a call failed unexpectedly", attempt_id=live.plan.attempt_id)
+        live.end(CallFailed("internal_error", technical=True))
+        call.fail("internal_error", technical=True)
+        live.record.verdict = live.record.judge()
+    finally:
+        if token is not None:
+            trace_context.detach(token)
+
+
 async def converse(call: Call, scenario: Scenario) -> None:
     """Dial or answer, run the scenario, clear everything away, and judge what it came to."""
     live = call.live
     async with background(live.pump()):
         try:
-            if live.plan.inbound:
-                await call.accept()
-            else:
-                await call.dial()
+            if live.record.answered_at is None:
+                await (accept(call) if live.plan.inbound else dial(call))
             await scenario.run(call)
         except CallFailed as ending:
             log.warning(
@@ -38,10 +56,18 @@ async def converse(call: Call, scenario: Scenario) -> None:
                 cause=str(ending.__cause__ or ""),
             )
             call.fail(ending.failure.reason, technical=ending.failure.technical)
+        except ScenarioChanged as error:
+            log.warning(
+                "a call of another version cannot be gone on with",
+                attempt_id=live.plan.attempt_id,
+                reason=str(error),
+            )
+            call.fail("scenario_changed", technical=True)
         except CallOver as ending:
             log.debug("the call ended", attempt_id=live.plan.attempt_id, how=type(ending).__name__)
         finally:
-            await clear_away(call)
+            if not live.abandoned:
+                await clear_away(call)
     live.record.ended_at = datetime.now(UTC)
     live.record.verdict = live.record.judge()
 
@@ -69,9 +95,17 @@ async def clear_away(call: Call) -> None:
             for name, recorded in list(call.recordings.items()):
                 await asyncio.wait({recorded}, timeout=1)
                 await call.delete_recording(name)
+            if live.journal.taken_over:
+                await _delete_recordings_left_behind(call)
     except (AriError, TimeoutError) as error:
         log.warning(
             "a call could not be cleared away",
             attempt_id=live.plan.attempt_id,
             reason=type(error).__name__,
         )
+
+
+async def _delete_recordings_left_behind(call: Call) -> None:
+    for name in await call.ari.stored_recordings():
+        if name.startswith(f"{call.live.plan.attempt_id}-"):
+            await call.ari.delete_recording(name)

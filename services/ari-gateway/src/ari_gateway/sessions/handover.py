@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import re
 import time
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from opentelemetry import trace
 
-from ari_gateway.ari.errors import AriError
+from ari_gateway.ari.errors import AriConflict, AriError, AriRefused
 from ari_gateway.ari.rest import Originate
-from ari_gateway.metrics import TALK_SECONDS
+from ari_gateway.metrics import OPERATOR_RINGS, OPERATOR_WAIT_SECONDS, TALK_SECONDS
 from ari_gateway.sessions.legs import Leg, LegState
 from ari_gateway.sessions.plan import Person
+from ari_gateway.sessions.rota import Rota
 from ari_gateway.sessions.waits import LONGEST_STEP_S
 
 if TYPE_CHECKING:
     from ari_gateway.sessions.call import Call
 
 log = structlog.get_logger(__name__)
-tracer = trace.get_tracer(__name__)
 
 _CALLER_ID = re.compile(r"[0-9]{3,15}", re.ASCII)
 _LONGEST_TALK_S = 4 * 3600.0
+_EVENT_BEHIND_ANSWER_S = 0.2
+_OPERATOR = "-operator-"
 
 
 class Transfer(enum.Enum):
@@ -41,21 +45,24 @@ class OperatorDesk:
     """How operators are reached.
 
     Attributes:
-        extension: digits, or None when no operator is configured.
-        trunk: PJSIP endpoint in front of the extension, or None for a local extension.
+        rota: who takes the next call.
+        trunk: PJSIP endpoint in front of the extensions, or None for local ones.
         fallback_caller_id: shown when the customer's number is not known.
-        ring_timeout_s: how long an operator may ring.
+        ring_timeout_s: how long one operator may ring.
+        tries: how many operators are rung for one customer.
+        wait_s: how long a customer waits for an operator, all in all, seconds.
     """
 
-    extension: str | None
+    rota: Rota
     trunk: str | None
     fallback_caller_id: str | None
     ring_timeout_s: int
+    tries: int = 3
+    wait_s: float = 60.0
 
-    @property
-    def endpoint(self) -> str:
+    def endpoint_of(self, extension: str) -> str:
         """What Asterisk dials."""
-        return f"PJSIP/{self.extension}@{self.trunk}" if self.trunk else f"PJSIP/{self.extension}"
+        return f"PJSIP/{extension}@{self.trunk}" if self.trunk else f"PJSIP/{extension}"
 
     def caller_id_for(self, person: Person) -> str:
         """Give the customer's number as an operator reads it, or the fallback."""
@@ -66,76 +73,190 @@ class OperatorDesk:
 
 
 async def transfer(call: Call, desk: OperatorDesk, hold_prompt: str) -> Transfer:
-    """Ring the operator while the customer hears the hold prompt; bridge; wait for the end.
+    """Ring operators while the customer hears the hold prompt; bridge; wait for the end.
+
+    A transfer that another gateway began is gone on with where it stands: two who talk are not
+    disturbed, an operator who still rings is waited for.
 
     Returns:
-        TALKED when the operator answered and then left first, UNAVAILABLE when none answered.
+        TALKED when an operator answered and then left first, UNAVAILABLE when none could be had.
 
     Raises:
         CallerHungUp: the customer left; the operator's leg is ended by the call's teardown.
     """
     live = call.live
-    if desk.extension is None:
-        call.fail("operator_unavailable", technical=False)
-        return Transfer.UNAVAILABLE
-    leg = Leg(f"{live.plan.attempt_id}-operator")
-    live.operator = leg
-    live.record.calling_operator = True
+    attempt_id, record = live.plan.attempt_id, live.record
+    try:
+        with call.step("operator"):
+            if record.operator_answered_at is None and not await _connected(
+                call, desk, hold_prompt
+            ):
+                return Transfer.UNAVAILABLE
+            desk.rota.hold(attempt_id, record.operator_extension)
+            await _talk(call)
+            return Transfer.TALKED
+    finally:
+        desk.rota.let_go(attempt_id, record.operator_extension)
+
+
+async def _connected(call: Call, desk: OperatorDesk, hold_prompt: str) -> bool:
+    """Find an operator and bridge; False when none could be had."""
+    live, record = call.live, call.live.record
+    began_s = time.monotonic()
+    record.calling_operator = True
     live.tell()
-    with tracer.start_as_current_span("operator", live.plan.trace, record_exception=False):
+    while True:
         async with call.music(hold_prompt):
-            state = await _ring(call, desk, leg)
-        if state is not LegState.UP:
+            leg = await _someone_answers(call, desk, began_s + desk.wait_s)
+        if leg is None:
             call.fail("operator_unavailable", technical=False)
-            live.record.calling_operator = False
+            record.calling_operator, record.callback_wanted = False, True
             live.tell()
-            return Transfer.UNAVAILABLE
-        await _talk(call, desk, leg)
-        return Transfer.TALKED
+            return False
+        if await _bridged(call, leg):
+            OPERATOR_WAIT_SECONDS.observe(time.monotonic() - began_s)
+            record.operator_answered_at = datetime.now(UTC)
+            live.tell()
+            return True
 
 
-async def _ring(call: Call, desk: OperatorDesk, leg: Leg) -> LegState:
-    live = call.live
+async def _someone_answers(call: Call, desk: OperatorDesk, deadline_s: float) -> Leg | None:
+    """Ring one operator after the other until one answers; None when nobody does."""
+    record, attempt_id = call.live.record, call.live.plan.attempt_id
+    if call.live.journal.taken_over and record.operator_extension:
+        leg = await _rings_on(call, desk)
+        if leg is not None:
+            return leg
+    while len(record.operators_tried) < desk.tries:
+        extension = await _next_operator(call, desk, deadline_s)
+        if extension is None:
+            return None
+        record.operator_extension = extension
+        record.operators_tried.append(extension)
+        leg = await _ring(call, desk, deadline_s)
+        if leg.state is LegState.UP:
+            return leg
+        desk.rota.let_go(attempt_id, extension)
+    return None
+
+
+async def _rings_on(call: Call, desk: OperatorDesk) -> Leg | None:
+    """Wait for the operator another gateway was ringing; None when he does not answer any more."""
+    live, extension = call.live, call.live.record.operator_extension
+    leg = live.operator
+    if leg is None or leg.state is LegState.GONE:
+        # Whoever answered while nobody led the call was hung up on: he may be rung again.
+        live.record.operators_tried.remove(extension)
+        return None
+    desk.rota.hold(live.plan.attempt_id, extension)
+    if leg.state is not LegState.UP:
+        answered = live.waits.expect("operator", leg.channel_id)
+        await _awaited(call, answered, desk.ring_timeout_s)
+    if leg.state is LegState.UP:
+        return leg
+    desk.rota.let_go(live.plan.attempt_id, extension)
+    return None
+
+
+async def _next_operator(call: Call, desk: OperatorDesk, deadline_s: float) -> str | None:
+    """Hold a free operator who was not rung yet, waiting for one; None when nobody is left."""
+    attempt_id, tried = call.live.plan.attempt_id, call.live.record.operators_tried
+    while (extension := desk.rota.take(attempt_id, tried)) is None:
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0 or set(desk.rota.extensions) <= set(tried):
+            return None
+        try:
+            await call.live.during_call(desk.rota.changed(), left_s)
+        except TimeoutError:
+            return None
+    return extension
+
+
+async def _ring(call: Call, desk: OperatorDesk, deadline_s: float) -> Leg:
+    """Ring the operator who is held, until he answers or not."""
+    live, record = call.live, call.live.record
+    leg = live.operator = Leg(operator_channel_id(live.plan.attempt_id, record.operator_rings))
+    record.operator_rings += 1
+    live.tell()
     answered = live.waits.expect("operator", leg.channel_id)
+    ring_s = max(1, min(desk.ring_timeout_s, round(deadline_s - time.monotonic())))
     originate = Originate(
         channel_id=leg.channel_id,
-        endpoint=desk.endpoint,
+        endpoint=desk.endpoint_of(record.operator_extension),
         args=f"operator,{live.plan.attempt_id}",
-        timeout_s=desk.ring_timeout_s,
+        timeout_s=ring_s,
         caller_id=desk.caller_id_for(live.plan.person),
         variables={},
     )
     try:
-        await live.during_call(call.ari.originate(originate), LONGEST_STEP_S)
-        return LegState(await live.during_call(answered, desk.ring_timeout_s + LONGEST_STEP_S))
+        # Seen through to its answer though the customer leaves meanwhile: a leg that comes to life
+        # after the teardown would ring for nobody.
+        async with _seen_through(call.ari.originate(originate)) as request:
+            await live.during_call(asyncio.shield(request), LONGEST_STEP_S)
+        await _awaited(call, answered, ring_s)
     except (AriError, TimeoutError) as error:
+        leg.move(LegState.GONE)
+        OPERATOR_RINGS.labels("refused").inc()
         log.warning(
-            "the operator could not be called",
+            "an operator could not be called",
             attempt_id=live.plan.attempt_id,
+            extension=record.operator_extension,
             reason=type(error).__name__,
         )
-        return LegState.GONE
+    else:
+        OPERATOR_RINGS.labels("answered" if leg.state is LegState.UP else "not_answered").inc()
+    return leg
 
 
-async def _talk(call: Call, desk: OperatorDesk, leg: Leg) -> None:
-    """Let customer and operator talk until one of them leaves."""
-    live = call.live
-    left = live.waits.expect("operator_left", leg.channel_id)
-    bridge_id = bridge_id_of(live.plan.attempt_id)
-    with call.asking_asterisk():
-        await call.until(call.ari.create_bridge(bridge_id), LONGEST_STEP_S)
-        await call.until(
-            call.ari.add_to_bridge(bridge_id, leg.channel_id, live.plan.channel_id),
-            LONGEST_STEP_S,
-        )
-    # Only now do they hear each other.
-    live.record.operator_extension = desk.extension or ""
-    live.record.operator_answered_at = datetime.now(UTC)
-    live.tell()
-    began_s = time.monotonic()
+@asynccontextmanager
+async def _seen_through(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a request that must not be abandoned when the block is left."""
+    task = asyncio.create_task(work)
     try:
-        if leg.state is LegState.UP:
-            await call.until(left, _LONGEST_TALK_S)
+        yield task
+    finally:
+        await asyncio.wait({task})
+
+
+async def _awaited(call: Call, answered: Awaitable[object], ring_s: int) -> None:
+    """Wait until the operator answers or his leg is gone."""
+    await call.live.during_call(answered, ring_s + LONGEST_STEP_S)
+
+
+async def _bridged(call: Call, leg: Leg) -> bool:
+    """Let customer and operator hear each other; False when the operator is gone already."""
+    bridge_id = bridge_id_of(call.live.plan.attempt_id)
+    members = {leg.channel_id, call.live.plan.channel_id}
+    with call.asking_asterisk():
+        with suppress(AriConflict):  # made by the gateway that led the call before
+            await call.until(call.ari.create_bridge(bridge_id), LONGEST_STEP_S)
+        if call.live.journal.taken_over and members <= await call.until(
+            call.ari.bridge_members(bridge_id), LONGEST_STEP_S
+        ):
+            return True
+        try:
+            await call.until(call.ari.add_to_bridge(bridge_id, *sorted(members)), LONGEST_STEP_S)
+        except AriRefused:
+            # One of them left in this moment; the event that says so is on its way.
+            await call.live.during_call(asyncio.sleep(_EVENT_BEHIND_ANSWER_S), LONGEST_STEP_S)
+            if leg.state is not LegState.GONE:
+                raise
+            return False
+    return True
+
+
+async def _talk(call: Call) -> None:
+    """Wait until customer or operator leaves, and note how long they talked."""
+    live, leg = call.live, call.live.operator
+    answered_at = live.record.operator_answered_at or datetime.now(UTC)
+    began_s = time.monotonic() - max(0.0, (datetime.now(UTC) - answered_at).total_seconds())
+    try:
+        if leg is not None and leg.state is LegState.UP:
+            left = live.waits.expect("operator_left", leg.channel_id)
+            if live.journal.taken_over:
+                await _bridged(call, leg)
+            if leg.state is LegState.UP:
+                await call.until(left, _LONGEST_TALK_S)
     finally:
         live.record.talk_s = time.monotonic() - began_s
         TALK_SECONDS.observe(live.record.talk_s)
@@ -144,3 +265,13 @@ async def _talk(call: Call, desk: OperatorDesk, leg: Leg) -> None:
 def bridge_id_of(attempt_id: str) -> str:
     """Give the id of a call's bridge."""
     return f"{attempt_id}-bridge"
+
+
+def operator_channel_id(attempt_id: str, ring: int) -> str:
+    """Give the id of the operator's leg of a call, one for each ringing."""
+    return f"{attempt_id}{_OPERATOR}{ring}"
+
+
+def attempt_of_channel(channel_id: str) -> str:
+    """Give the attempt an outbound channel belongs to, customer's or operator's."""
+    return channel_id.partition(_OPERATOR)[0]

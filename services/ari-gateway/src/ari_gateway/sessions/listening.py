@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ari_gateway.ari.errors import AriNotFound
 from ari_gateway.metrics import TURN_STAGE_SECONDS
 from ari_gateway.sessions.endings import CallFailed
 from ari_gateway.sessions.waits import LONGEST_STEP_S
@@ -79,6 +80,22 @@ async def record_reply(call: Call, listening: Listening, name: str) -> Said | No
         if ended_s is None:
             return None
         return Said(await _fetch(call, name), ended_s)
+
+
+async def left_behind(call: Call, name: str) -> bytes | None:
+    """Give the recording that was under way when another gateway left this call; None without."""
+    recorded = call.live.waits.expect("recorded", name)
+    with call.asking_asterisk():
+        if await call.ari.live_recording_exists(name):
+            call.recordings[name] = recorded
+            await call.ari.stop_recording(name)
+            await call.until(recorded, LONGEST_STEP_S)
+        call.recordings[name] = recorded
+        try:
+            return await _fetch(call, name)
+        except AriNotFound:
+            del call.recordings[name]
+            return None
 
 
 async def _reply_ended(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -19,9 +20,9 @@ from ari_gateway.sessions.disposition import (
     DispositionTable,
 )
 from ari_gateway.sessions.endings import CallerHungUp, CallOver, NotAnswered
+from ari_gateway.sessions.journal import Journal
 from ari_gateway.sessions.legs import Leg, LegState
-from ari_gateway.sessions.plan import CallPlan
-from ari_gateway.sessions.record import Record
+from ari_gateway.sessions.saved import SavedCall
 from ari_gateway.sessions.talk import Talk
 from ari_gateway.sessions.waits import Waits
 
@@ -30,29 +31,50 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Listeners:
+    """Who hears of a call.
+
+    Attributes:
+        changed: it stands elsewhere: rings, answered, with an operator, …
+        went_on: it has finished another verb.
+    """
+
+    changed: Callable[[LiveCall], None]
+    went_on: Callable[[LiveCall], None]
+
+
 class LiveCall:
     """A call's legs, waits and record. Events come in order through `inbox`.
 
     Attributes:
         inbox: this call's events; only `pump` reads it.
         dialled: Asterisk has the customer's channel, or had it.
+        abandoned: another gateway leads it now; nothing of it may be touched here.
     """
 
     def __init__(
         self,
-        plan: CallPlan,
-        changed: Callable[[LiveCall], None],
+        saved: SavedCall,
+        listeners: Listeners,
         dispositions: DispositionTable | None = None,
+        *,
+        taken_over: bool = False,
     ) -> None:
-        self.plan = plan
-        self.record = Record()
-        self.customer = Leg(plan.channel_id, LegState.RINGING if plan.inbound else LegState.DIALING)
+        """Make a call out of what is saved of it; `taken_over`: another gateway led it before."""
+        self.plan = saved.plan
+        self.record = saved.record
+        self.journal = Journal(
+            saved.steps, kept=lambda: listeners.went_on(self), taken_over=taken_over
+        )
+        self.customer = Leg(self.plan.channel_id, _leg_state(saved))
         self.operator: Leg | None = None
         self.inbox: asyncio.Queue[ev.Event] = asyncio.Queue()
         self.waits = Waits()
         self.talk = Talk()
-        self.dialled = plan.inbound
-        self._changed = changed
+        self.dialled = self.plan.inbound or taken_over
+        self.abandoned = False
+        self._listeners = listeners
         self._dispositions = dispositions or DispositionTable()
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._began_s = time.monotonic()
@@ -76,9 +98,14 @@ class LiveCall:
         self.dialled, self.record.originated_at = True, datetime.now(UTC)
         self.tell()
 
+    @property
+    def saved(self) -> SavedCall:
+        """What another gateway would need to go on with this call."""
+        return SavedCall(self.plan, self.record, self.journal.steps)
+
     def tell(self) -> None:
         """Tell that something changed."""
-        self._changed(self)
+        self._listeners.changed(self)
 
     async def during_call(self, work: Awaitable[T], timeout_s: float) -> T:
         """Await something while the call lives; a coroutine is cancelled when the call ends.
@@ -206,3 +233,9 @@ class LiveCall:
         leg.move(LegState.GONE)
         self.waits.resolve("operator", leg.channel_id, LegState.GONE)
         self.waits.resolve("operator_left", leg.channel_id)
+
+
+def _leg_state(saved: SavedCall) -> LegState:
+    if saved.record.answered_at is not None:
+        return LegState.UP
+    return LegState.RINGING if saved.plan.inbound else LegState.DIALING

@@ -10,10 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import stamina
 import structlog
-from opentelemetry import context as trace_context
-from sqlalchemy.exc import SQLAlchemyError
 
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.errors import AriError
@@ -21,19 +18,21 @@ from ari_gateway.metrics import LIVE_CALLS
 from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
 from ari_gateway.sessions.admission import Admission, AtCapacity, NotReady
 from ari_gateway.sessions.call import Call, Tools
-from ari_gateway.sessions.conversation import converse
+from ari_gateway.sessions.conversation import lead
 from ari_gateway.sessions.counting import count_ended
 from ari_gateway.sessions.endings import CallFailed
 from ari_gateway.sessions.feed import CallFeed
+from ari_gateway.sessions.handover import attempt_of_channel
+from ari_gateway.sessions.keeping import CallKeeper
 from ari_gateway.sessions.ledger import AlreadyOnRecord, Ledger
-from ari_gateway.sessions.live import LiveCall
+from ari_gateway.sessions.live import Listeners, LiveCall
 from ari_gateway.sessions.plan import CallPlan, Person
+from ari_gateway.sessions.saved import SavedCall
 from ari_gateway.wire import call_message
 from salehi.calls.v1 import calls_pb2
+from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
-
-_OPERATOR_SUFFIX = "-operator"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class SessionManager:
         self._tools = tools
         self._ledger = ledger
         self._admission = admission
-        self._ended = ended
+        self._keeper = CallKeeper(ledger, ended)
         self._calls: dict[str, LiveCall] = {}
         self._attempt_of_channel: dict[str, str] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -77,13 +76,17 @@ class SessionManager:
     async def run(self, stop: asyncio.Event) -> None:
         """Own every call's task until `stop` is set and the last call is over."""
         async with asyncio.TaskGroup() as publisher_tasks:
-            publisher = publisher_tasks.create_task(self._publish())
+            helpers = [
+                publisher_tasks.create_task(self._publish()),
+                publisher_tasks.create_task(self._keeper.run()),
+            ]
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 await stop.wait()
                 self._admission.close()
             self._tasks = None
-            publisher.cancel()
+            for helper in helpers:
+                helper.cancel()
 
     # requests
 
@@ -93,7 +96,7 @@ class SessionManager:
         Raises:
             NotReady: nothing may be dialled now, or it is too late for this call.
             AtCapacity: no room for another call, here or at a peer.
-            SQLAlchemyError: it cannot be put on record, so it is not dialled.
+            StoreUnavailable: it cannot be put on record, so it is not dialled.
         """
         known = await self.find(plan.attempt_id)
         if known is not None:
@@ -103,7 +106,8 @@ class SessionManager:
         self._refuse_when_late(plan)
         tasks = self._owner()
         self._admission.let_outbound_in(len(self._calls))
-        live = self._register(plan)  # before any await: the place is taken, and a repeat finds it
+        # Before any await: the place is taken, and a repeat finds the call.
+        live = self._register(SavedCall(plan))
         on_record: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         tasks.create_task(self._begin(live, on_record))
         try:
@@ -112,6 +116,19 @@ class SessionManager:
         except AlreadyOnRecord:  # it came and went while this request looked for it
             return Placed(await self._recorded(plan.attempt_id), already_known=True)
         return Placed(call_message(live), already_known=False)
+
+    def resume(self, saved: SavedCall, fit: Callable[[LiveCall], None]) -> None:
+        """Go on with a call that another gateway led; `fit` brings its legs up to date first.
+
+        Raises:
+            NotReady: the gateway is starting.
+        """
+        tasks = self._owner()
+        if saved.plan.attempt_id in self._calls:
+            return
+        live = self._register(saved, taken_over=True)
+        fit(live)
+        tasks.create_task(self._lead(live))
 
     async def find(self, attempt_id: str) -> calls_pb2.Call | None:
         """Give an attempt's call as it stands, live or remembered; None when it is not known."""
@@ -133,6 +150,11 @@ class SessionManager:
         """End every live call."""
         for attempt_id in list(self._calls):
             self.hang_up(attempt_id, reason)
+
+    def abandon_all(self) -> None:
+        """Leave every live call as it is to another gateway: nothing is ended or reported."""
+        for live in self.live:
+            live.abandoned = True
 
     def live_calls(self) -> list[calls_pb2.Call]:
         """Give every live call, oldest first."""
@@ -160,7 +182,7 @@ class SessionManager:
     def _call_of(self, channel_id: str) -> LiveCall | None:
         attempt_id = self._attempt_of_channel.get(channel_id)
         if attempt_id is None:
-            attempt_id = channel_id.removesuffix(_OPERATOR_SUFFIX)
+            attempt_id = attempt_of_channel(channel_id)
         return self._calls.get(attempt_id)
 
     def _stranger(self, event: ev.StasisStart) -> None:
@@ -178,7 +200,8 @@ class SessionManager:
             log.warning("an inbound call was refused", reason=str(refusal))
             tasks.create_task(self._turn_away(event.channel_id))
             return
-        live = self._register(_inbound_plan(event))  # at once: the next one finds the room taken
+        # At once: the next one finds the room taken.
+        live = self._register(SavedCall(_inbound_plan(event)))
         tasks.create_task(self._welcome(live))
 
     async def _welcome(self, live: LiveCall) -> None:
@@ -189,7 +212,7 @@ class SessionManager:
 
     async def _turn_away(self, channel_id: str) -> None:
         try:
-            await self._tools.ari.hang_up(channel_id)
+            await self._tools.ari.hang_up(channel_id, reason="busy")
         except AriError as error:
             log.warning("a channel could not be turned away", reason=type(error).__name__)
 
@@ -209,8 +232,13 @@ class SessionManager:
             raise NotReady("the gateway is starting")
         return self._tasks
 
-    def _register(self, plan: CallPlan) -> LiveCall:
-        live = LiveCall(plan, self._changed, self._tools.dispositions)
+    def _register(self, saved: SavedCall, *, taken_over: bool = False) -> LiveCall:
+        live = LiveCall(
+            saved,
+            Listeners(self._changed, self._keeper.changed),
+            self._tools.dispositions,
+            taken_over=taken_over,
+        )
         self._calls[live.plan.attempt_id] = live
         self._attempt_of_channel[live.plan.channel_id] = live.plan.attempt_id
         LIVE_CALLS.labels(live.plan.direction).inc()
@@ -224,8 +252,8 @@ class SessionManager:
     async def _begin(self, live: LiveCall, on_record: asyncio.Future[None]) -> None:
         """Put a call on record, tell who asked for it, and lead it; without a record, no call."""
         try:
-            await self._ledger.begin(call_message(live), live.plan.channel_id)
-        except (SQLAlchemyError, AlreadyOnRecord) as error:
+            await self._keeper.begin(live)
+        except (StoreUnavailable, AlreadyOnRecord) as error:
             log.warning(
                 "a call could not be put on record",
                 attempt_id=live.plan.attempt_id,
@@ -243,39 +271,19 @@ class SessionManager:
         return (await self._ledger.find([attempt_id]))[0]
 
     async def _lead(self, live: LiveCall) -> None:
-        """Supervise one call: whatever goes wrong in it ends as its outcome, nobody else's."""
-        token = trace_context.attach(live.plan.trace) if live.plan.trace else None
-        try:
-            await converse(Call(live, self._tools), SCENARIOS[live.plan.scenario or DEFAULT])
-        except Exception:
-            # Supervisor of one call: the failure is logged, and named in the call's outcome.
-            log.exception("a call failed unexpectedly", attempt_id=live.plan.attempt_id)
-            live.end(CallFailed("internal_error", technical=True))
-            live.record.failure = (
-                live.record.failure or CallFailed("internal_error", technical=True).failure
-            )
-            live.record.verdict = live.record.judge()
-        finally:
-            if token is not None:
-                trace_context.detach(token)
+        await lead(Call(live, self._tools), SCENARIOS.get(live.plan.scenario, SCENARIOS[DEFAULT]))
         await self._finish(live)
 
     async def _finish(self, live: LiveCall) -> None:
-        message = call_message(live)
-        # A call whose end cannot be kept is not over: its result would be lost.
-        async for attempt in stamina.retry_context(
-            on=SQLAlchemyError, attempts=None, timeout=None, wait_initial=0.2
-        ):
-            with attempt:
-                await self._ledger.end(message)
+        await self._keeper.end(live)
         self._unregister(live)
         count_ended(live)
-        self._news.put_nowait(message)
-        self._ended()
+        self._news.put_nowait(call_message(live))
         if live.record.failure and live.record.failure.reason == "prompt_missing":
             self.prompt_failed()
 
     def _changed(self, live: LiveCall) -> None:
+        self._keeper.changed(live)
         self._news.put_nowait(call_message(live))
 
     async def _publish(self) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from opentelemetry.context import Context
+
+from servicekit.tracing import context_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class CallPlan:
         endpoint: what is dialled; empty for inbound calls.
         line: our line that carries the call.
         originate_before: the originate leaves before this moment or never; aware, or None.
-        trace: the trace position the call was asked for in.
+        traceparent: the trace position the call was asked for in; empty without one.
     """
 
     attempt_id: str
@@ -42,7 +45,12 @@ class CallPlan:
     ring_timeout_s: int = 30
     scenario: str = "marketing_outreach"
     originate_before: datetime | None = None
-    trace: Context | None = None
+    traceparent: str = ""
+
+    @cached_property
+    def trace(self) -> Context | None:
+        """The trace the call was asked for in; None without one."""
+        return context_of(self.traceparent) if self.traceparent else None
 
     @property
     def direction(self) -> str:

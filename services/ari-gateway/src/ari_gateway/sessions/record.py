@@ -40,6 +40,9 @@ class Record:
     failure: Failure | None = None
     calling_operator: bool = False
     operator_extension: str = ""
+    operators_tried: list[str] = field(default_factory=list)
+    operator_rings: int = 0
+    callback_wanted: bool = False
     operator_answered_at: datetime | None = None
     talk_s: float = 0.0
     verdict: Verdict | None = None

@@ -1,0 +1,70 @@
+"""Requests over HTTP; the one place that knows httpx."""
+
+from __future__ import annotations
+
+import httpx
+
+from ari_gateway.ari.errors import AriNotSent, AriUnavailable
+from ari_gateway.ari.transport import Answer, Request
+
+# Below Asterisk's session_keep_alive (15 s), or a request may go into a closing connection.
+_KEEPALIVE_EXPIRY_S = 10.0
+
+
+class HttpTransport:
+    """A pool of connections, each carrying one request at a time."""
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: httpx.BasicAuth,
+        *,
+        max_connections: int,
+        network: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Make the pool; `network` stands in for the network in tests."""
+        self._http = httpx.AsyncClient(
+            base_url=base_url.rstrip("/"),
+            auth=auth,
+            limits=httpx.Limits(
+                max_connections=max_connections,
+                max_keepalive_connections=max_connections,
+                keepalive_expiry=_KEEPALIVE_EXPIRY_S,
+            ),
+            trust_env=False,
+            transport=network,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    async def send(self, request: Request) -> Answer:
+        """Send one request; see `Transport`."""
+        json = request.content is not None
+        try:
+            response = await self._http.request(
+                request.method,
+                request.path,
+                content=request.content,
+                headers={"Content-Type": "application/json"} if json else None,
+                timeout=_timeout(request),
+            )
+        except (httpx.PoolTimeout, httpx.ConnectTimeout) as error:
+            raise AriNotSent(type(error).__name__) from error
+        except httpx.HTTPError as error:
+            raise AriUnavailable(f"{type(error).__name__} {error}".strip()) from error
+        return Answer(
+            status=response.status_code,
+            reason=response.reason_phrase,
+            content=response.content,
+            is_json=response.headers.get("content-type", "").startswith("application/json"),
+        )
+
+
+def _timeout(request: Request) -> httpx.Timeout:
+    """Share the time until a request must have left between a free and an open connection."""
+    if request.sent_within_s is None:
+        return httpx.Timeout(request.timeout_s)
+    half_s = min(request.sent_within_s / 2, request.timeout_s)
+    return httpx.Timeout(request.timeout_s, pool=half_s, connect=half_s)

@@ -1,0 +1,71 @@
+"""Sends requests by the way that suits each, and says in our words when Asterisk refuses."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+import stamina
+
+from ari_gateway.ari.errors import AriUnavailable
+from ari_gateway.ari.over_http import HttpTransport
+from ari_gateway.ari.over_websocket import WebSocketTransport
+from ari_gateway.ari.refusals import refusal_of
+from ari_gateway.ari.transport import Request
+from ari_gateway.metrics import ARI_REQUEST_SECONDS
+
+
+class Requests:
+    """Requests go over the events WebSocket while that takes them, else over HTTP."""
+
+    def __init__(
+        self, http: HttpTransport, websocket: WebSocketTransport | None, timeout_s: float
+    ) -> None:
+        """Send by these ways; each answer is waited for up to `timeout_s` seconds."""
+        self._http = http
+        self._websocket = websocket
+        self._timeout_s = timeout_s
+
+    async def once(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        sent_within_s: float | None = None,
+        apart: bool = False,
+    ) -> bytes:
+        """Send one request once and give the answer's body.
+
+        Args:
+            method: the HTTP method.
+            path: below the REST interface, quoted.
+            body: what becomes the JSON body.
+            sent_within_s: seconds after which it must not leave any more; None: no such limit.
+            apart: it may take long on Asterisk's side, or its answer is large: it goes over a
+                connection where nothing waits behind it.
+        """
+        content = orjson.dumps(body) if body is not None else None
+        request = Request(method, path, content, self._timeout_s, sent_within_s, apart)
+        began = time.perf_counter()
+        if self._websocket is not None and self._websocket.takes(request):
+            over, sending = "websocket", self._websocket.send(request)
+        else:
+            over, sending = "http", self._http.send(request)
+        try:
+            answer = await sending
+        finally:
+            ARI_REQUEST_SECONDS.labels(method, over).observe(time.perf_counter() - began)
+        if answer.is_success:
+            return answer.content
+        raise refusal_of(answer)
+
+    async def repeatable(self, method: str, path: str, *, apart: bool = False) -> bytes:
+        """Send a request that may be sent twice; up to three times when no answer comes."""
+        async for attempt in stamina.retry_context(
+            on=AriUnavailable, attempts=3, timeout=self._timeout_s, wait_initial=0.1, wait_max=0.5
+        ):
+            with attempt:
+                return await self.once(method, path, apart=apart)
+        raise AssertionError("stamina gives the last failure or an answer")

@@ -1,0 +1,82 @@
+"""Keeps live calls on record: before anything is dialled, while they go on, and at their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import stamina
+import structlog
+
+from ari_gateway.sessions.ledger import Entry, Ledger
+from ari_gateway.sessions.live import LiveCall
+from ari_gateway.wire import call_message
+from servicekit.storage import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_S = 0.5
+
+
+class CallKeeper:
+    """Writes what the ledger must know of live calls.
+
+    How a live call goes on is written behind it: a call never waits for the disk between two
+    prompts. What a crash takes with it is the last moment, and that is done again.
+    """
+
+    def __init__(self, ledger: Ledger, ended: Callable[[], None]) -> None:
+        """Write to `ledger`; `ended` is called when a result is on record."""
+        self._ledger = ledger
+        self._ended = ended
+        self._changed: dict[str, LiveCall] = {}
+        self._news = asyncio.Event()
+
+    async def begin(self, live: LiveCall) -> None:
+        """Put a call on record.
+
+        Raises:
+            AlreadyOnRecord: its attempt has been before.
+            StoreUnavailable: it cannot be.
+        """
+        await self._ledger.begin(_entry(live))
+
+    def changed(self, live: LiveCall) -> None:
+        """A live call went on."""
+        self._changed[live.plan.attempt_id] = live
+        self._news.set()
+
+    async def end(self, live: LiveCall) -> None:
+        """Keep how a call ended, however long that takes: its result would be lost otherwise."""
+        self._changed.pop(live.plan.attempt_id, None)
+        async for attempt in stamina.retry_context(
+            on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2
+        ):
+            with attempt:
+                await self._ledger.end(call_message(live))
+        self._changed.pop(live.plan.attempt_id, None)
+        self._ended()
+
+    async def run(self) -> None:
+        """Write what changed, for ever; all calls that changed meanwhile in one go."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            batch, self._changed = self._changed, {}
+            if not batch:  # it ended meanwhile
+                continue
+            try:
+                await self._ledger.keep([_entry(live) for live in batch.values()])
+            except StoreUnavailable as error:
+                log.warning("live calls could not be kept on record", reason=str(error))
+                self._changed = {
+                    name: live
+                    for name, live in (batch | self._changed).items()
+                    if live.record.verdict is None
+                }
+                await asyncio.sleep(_AGAIN_S)
+                self._news.set()
+
+
+def _entry(live: LiveCall) -> Entry:
+    return Entry(call_message(live), live.plan.channel_id, live.saved.to_bytes())

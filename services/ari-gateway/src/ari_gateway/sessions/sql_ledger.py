@@ -1,0 +1,194 @@
+"""The record and the leases in a database: a SQLite file, or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    DateTime,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from ari_gateway.sessions.lease import LEASE_S
+from ari_gateway.sessions.ledger import REMEMBERED_FOR, AlreadyOnRecord, Entry
+from salehi.calls.v1 import calls_pb2
+from servicekit.clock import Clock, SystemClock
+from servicekit.storage import Storage
+
+metadata = MetaData()
+
+calls = Table(
+    "gateway_calls",
+    metadata,
+    Column("attempt_id", String(64), primary_key=True),
+    Column("channel_id", String(160), nullable=False),
+    Column("call", LargeBinary, nullable=False),
+    Column("saved", LargeBinary, nullable=False),
+    Column("ended", Boolean, nullable=False, index=True),
+    Column("reported", Boolean, nullable=False, index=True),
+    Column("created_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("ended_at", DateTime(timezone=True), index=True),
+)
+
+leases = Table(
+    "gateway_leases",
+    metadata,
+    Column("application", String(64), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)
+
+
+class SqlLedger:
+    """The record, one row per attempt."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def begin(self, entry: Entry) -> None:
+        """Put a call on record.
+
+        Raises:
+            AlreadyOnRecord: its attempt has been before.
+            StoreUnavailable: the database is away.
+        """
+        row = {
+            "attempt_id": entry.call.attempt_id,
+            "channel_id": entry.channel_id,
+            "call": entry.call.SerializeToString(),
+            "saved": entry.saved,
+            "ended": False,
+            "reported": False,
+            "created_at": datetime.now(UTC),
+        }
+        try:
+            async with self._storage.transaction() as connection:
+                await connection.execute(insert(calls).values(row))
+        except IntegrityError as error:
+            raise AlreadyOnRecord(entry.call.attempt_id) from error
+
+    async def keep(self, entries: Sequence[Entry]) -> None:
+        """Keep how live calls stand, all in one transaction."""
+        rows = [
+            {
+                "attempt": entry.call.attempt_id,
+                "call": entry.call.SerializeToString(),
+                "saved": entry.saved,
+            }
+            for entry in entries
+        ]
+        live = (calls.c.attempt_id == bindparam("attempt")) & calls.c.ended.is_(False)
+        async with self._storage.transaction() as connection:
+            await connection.execute(update(calls).where(live), rows)
+
+    async def end(self, call: calls_pb2.Call) -> None:
+        """Keep how a call ended; what a successor would have needed goes."""
+        ended_at = call.ended_at.ToDatetime(UTC) if call.HasField("ended_at") else datetime.now(UTC)
+        await self._set(
+            call.attempt_id, call=call.SerializeToString(), saved=b"", ended=True, ended_at=ended_at
+        )
+
+    async def reported(self, attempt_id: str) -> None:
+        """Note that the reporter has the result."""
+        await self._set(attempt_id, reported=True)
+
+    async def find(self, attempt_ids: Sequence[str]) -> list[calls_pb2.Call]:
+        """Give what is on record of these attempts."""
+        return await self._read(calls.c.attempt_id.in_(attempt_ids))
+
+    async def ended(
+        self, attempt_ids: Sequence[str] = (), *, since: datetime | None = None
+    ) -> list[calls_pb2.Call]:
+        """Give the ended calls that are still remembered, oldest first."""
+        wanted: ColumnElement[bool] = calls.c.ended.is_(True)
+        if attempt_ids:
+            wanted &= calls.c.attempt_id.in_(attempt_ids)
+        if since is not None:
+            wanted &= calls.c.ended_at >= since.astimezone(UTC)
+        return await self._read(wanted)
+
+    async def unfinished(self) -> list[Entry]:
+        """Give every call on record that has not ended, oldest first."""
+        statement = (
+            select(calls.c.call, calls.c.channel_id, calls.c.saved)
+            .where(calls.c.ended.is_(False))
+            .order_by(calls.c.created_at)
+        )
+        async with self._storage.transaction() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [
+            Entry(calls_pb2.Call.FromString(row.call), row.channel_id, row.saved) for row in rows
+        ]
+
+    async def unreported(self) -> list[calls_pb2.Call]:
+        """Give every ended call whose result the reporter has not acknowledged, oldest first."""
+        return await self._read(calls.c.ended.is_(True) & calls.c.reported.is_(False))
+
+    async def forget_old(self) -> None:
+        """Drop calls that were reported days ago."""
+        before = datetime.now(UTC) - REMEMBERED_FOR
+        old = calls.c.reported.is_(True) & (calls.c.created_at < before)
+        async with self._storage.transaction() as connection:
+            await connection.execute(delete(calls).where(old))
+
+    async def _set(self, attempt_id: str, **values: object) -> None:
+        async with self._storage.transaction() as connection:
+            await connection.execute(
+                update(calls).where(calls.c.attempt_id == attempt_id).values(**values)
+            )
+
+    async def _read(self, condition: ColumnElement[bool]) -> list[calls_pb2.Call]:
+        statement = select(calls.c.call).where(condition).order_by(calls.c.created_at)
+        async with self._storage.transaction() as connection:
+            rows = (await connection.execute(statement)).scalars().all()
+        return [calls_pb2.Call.FromString(row) for row in rows]
+
+
+class SqlLeases:
+    """Leases, one row per application; their end by this machine's clock."""
+
+    def __init__(self, storage: Storage, clock: Clock | None = None) -> None:
+        self._storage = storage
+        self._clock = clock or SystemClock()
+
+    async def take(self, application: str, holder: str, *, instead_of: str = "") -> str:
+        """Take or renew a lease; give who holds it now."""
+        try:
+            return await self._take(application, holder, instead_of)
+        except IntegrityError:  # another one was first in this moment
+            return await self._take(application, holder, instead_of)
+
+    async def _take(self, application: str, holder: str, instead_of: str) -> str:
+        now_ms = int(self._clock.now().timestamp() * 1000)
+        mine = {"holder": holder, "until_ms": now_ms + int(LEASE_S * 1000)}
+        free = or_(leases.c.holder.in_((holder, instead_of)), leases.c.until_ms <= now_ms)
+        this = leases.c.application == application
+        async with self._storage.transaction() as connection:
+            taken = await connection.execute(update(leases).where(this & free).values(mine))
+            if taken.rowcount == 1:
+                return holder
+            other = (await connection.execute(select(leases.c.holder).where(this))).scalar()
+            if other is None:
+                await connection.execute(insert(leases).values(application=application, **mine))
+        return str(other or holder)
+
+    async def release(self, application: str, holder: str) -> None:
+        """Give a lease back."""
+        this = (leases.c.application == application) & (leases.c.holder == holder)
+        async with self._storage.transaction() as connection:
+            await connection.execute(delete(leases).where(this))
