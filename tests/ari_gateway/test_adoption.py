@@ -89,7 +89,6 @@ async def test_two_who_talk_are_not_disturbed() -> None:
             call = await new.ended(attempt_id)
             touched = [path for method, path in new.asterisk.requests[before:] if method == "POST"]
             assert not [path for path in touched if "addChannel" in path or "/play" in path]
-            assert 55 < call.outcome.talk_s < 65
             assert result_of(call) == "connected_to_operator"
 
 
