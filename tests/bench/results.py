@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 from bench.measuring import Figure, Stopwatch, measure
 from reporter.alerts import AlertPlan
 from reporter.breaker import BreakerRule
+from reporter.callbacks import CallbackRule
 from reporter.delivery import DeliveryWorker
 from reporter.intake import Intake
 from reporter.ledger import Ledger
+from reporter.numbers import NumberForms
 from reporter.outbox import Outbox
 from reporter_support.reports import report_of
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
@@ -52,7 +54,9 @@ class ResultsBench:
         engine = await open_database(self._url, "reporter:migrations")
         try:
             storage, clock = Storage(engine), SystemClock()
-            ledger = Ledger(storage, clock, BreakerRule(threshold=5), AlertPlan((), "en"))
+            callback_rule = CallbackRule(NumberForms())
+            breaker_rule, plan = BreakerRule(threshold=5), AlertPlan((), "en")
+            ledger = Ledger(storage, clock, breaker_rule, plan, callback_rule)
             intake = Intake(ledger)
             async with running(intake.run()):
                 yield await self._results(intake)

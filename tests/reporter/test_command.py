@@ -101,3 +101,38 @@ async def test_erase_command(site: Site) -> None:
         assert "+989120000102" in out
         status, _, err = await _said(site, "erase", "12")
         assert (status, err) == (3, "reporter: number is no phone number\n")
+
+
+async def test_callbacks_commands(site: Site) -> None:
+    """`reporter callbacks` lists whom to dial, `done` closes, and no log shows a number."""
+    reports = [
+        report_of(source="file", number=f"+98912000010{n}", callback_wanted=True) for n in range(3)
+    ]
+    async with site.started() as process:
+        await site.report(reports)
+        status, out, err = await _said(site, "callbacks")
+        assert (status, err) == (0, "")
+        header, *rows = out.splitlines()
+        assert header.split() == ["SINCE", "NUMBER", "LINE", "DIRECTION", "ATTEMPT"]
+        assert [row.split() for row in rows] == [
+            ["2026-05-04", "00:15:10", f"0912000010{n}", "1001", "outbound", report.attempt_id]
+            for n, report in enumerate(reports)
+        ]
+        _, out, _ = await _said(site, "callbacks", "--limit", "1")
+        assert out.splitlines()[-1] == "the first 1 are shown, there are more: --limit"
+        first, second, third = (report.attempt_id for report in reports)
+        address = ("--address", f"localhost:{site.port}")
+        assert (await _said(site, "callbacks", "done"))[0] == 2
+        assert (await _said(site, "callbacks", *address, "done", first, "stranger"))[:2] == (
+            0,
+            "1 done, 1 of those named not waiting\n",
+        )
+        assert (await _said(site, "callbacks", "done", *address, second, third))[1] == "2 done\n"
+        assert (await _said(site, "callbacks"))[1] == "nobody waits for a call\n"
+        process.terminate()
+        said = b"".join(await process.communicate()).decode()
+    logged = said + (site.directory / "logs" / "app.log").read_text()
+    assert "callbacks are done" in logged
+    assert "912000010" not in logged
+    elsewhere = ("callbacks", "--address", "127.0.0.1:1", "done", first)
+    assert "no reporter answers at 127.0.0.1:1" in (await _said(site, *elsewhere))[2]

@@ -10,7 +10,13 @@ import pytest
 from grpc import aio
 
 from reporter.ledger import Recorded
-from reporter.metrics import OUTBOX_DEAD, OUTBOX_PENDING, Gauger
+from reporter.metrics import (
+    CALLBACKS_OLDEST_S,
+    CALLBACKS_WAITING,
+    OUTBOX_DEAD,
+    OUTBOX_PENDING,
+    Gauger,
+)
 from reporter.service import SERVICE, ReporterServicer
 from reporter.tables import DeliveryStatus
 from reporter_support.away import database_away
@@ -131,7 +137,7 @@ async def test_dead_letters_by_rpc(stub: Stub, house: House) -> None:
     report = report_of()
     await stub.ReportResult(report, timeout=DEADLINE_S)
     await house.settle(DeliveryStatus.DEAD, "HTTP 404")
-    await Gauger(house.storage, house.outbox).measure()
+    await Gauger(house.storage, house.outbox, house.callbacks).measure()
     assert (OUTBOX_DEAD._value.get(), OUTBOX_PENDING._value.get()) == (1, 0)  # noqa: SLF001
     request = reporter_pb2.ListDeadLettersRequest()
     (letter,) = (await stub.ListDeadLetters(request, timeout=DEADLINE_S)).dead_letters
@@ -211,3 +217,64 @@ async def test_erasing_by_rpc(stub: Stub) -> None:
     for number in ("", "nobody"):
         request = reporter_pb2.ErasePersonRequest(number=number)
         assert "number" in await _refused(stub.ErasePerson(request, timeout=DEADLINE_S))
+
+
+async def test_callbacks_by_rpc(stub: Stub, house: House) -> None:
+    """Who wants a callback is listed page by page with the whole count, and closed by name."""
+    wanted = [
+        report_of(attempt_id=f"a-{n}", number=f"+98912000010{n}", callback_wanted=True)
+        for n in range(3)
+    ]
+    for report in wanted:
+        await stub.ReportResult(report, timeout=DEADLINE_S)
+    page = reporter_pb2.ListCallbacksRequest(page_size=2)
+    first = await stub.ListCallbacks(page, timeout=DEADLINE_S)
+    page.page_token = first.next_page_token
+    last = await stub.ListCallbacks(page, timeout=DEADLINE_S)
+    assert [one.attempt_id for one in (*first.callbacks, *last.callbacks)] == ["a-0", "a-1", "a-2"]
+    assert (first.waiting, last.waiting, last.next_page_token) == (3, 3, "")
+    assert first.callbacks[1] == reporter_pb2.Callback(
+        attempt_id="a-1",
+        number="09120000101",
+        line="1001",
+        direction=calls_pb2.DIRECTION_OUTBOUND,
+        since=wanted[1].ended_at,
+    )
+    done = reporter_pb2.CloseCallbacksRequest(attempt_ids=["a-0", "a-2", "stranger"])
+    assert [(await stub.CloseCallbacks(done, timeout=DEADLINE_S)).closed for _ in "ab"] == [2, 0]
+    everyone = await stub.ListCallbacks(reporter_pb2.ListCallbacksRequest(), timeout=DEADLINE_S)
+    assert ([one.attempt_id for one in everyone.callbacks], everyone.waiting) == (["a-1"], 1)
+
+
+async def test_senseless_callback_requests(stub: Stub, house: House) -> None:
+    """A foreign page token, a page too large and naming nobody are INVALID_ARGUMENT."""
+    for token in ("x", "1", "1-", "-1", "1-2-3"):
+        request = reporter_pb2.ListCallbacksRequest(page_token=token)
+        said = await _refused(stub.ListCallbacks(request, timeout=DEADLINE_S))
+        assert said == "page_token is none of ours"
+    request = reporter_pb2.ListCallbacksRequest(page_size=1001)
+    assert "page_size" in await _refused(stub.ListCallbacks(request, timeout=DEADLINE_S))
+    nobody = reporter_pb2.CloseCallbacksRequest()
+    assert "attempt_ids" in await _refused(stub.CloseCallbacks(nobody, timeout=DEADLINE_S))
+    empty = await stub.ListCallbacks(reporter_pb2.ListCallbacksRequest(), timeout=DEADLINE_S)
+    assert empty == reporter_pb2.ListCallbacksResponse()
+    async with database_away(house.engine):
+        with pytest.raises(aio.AioRpcError) as away:
+            await stub.ListCallbacks(reporter_pb2.ListCallbacksRequest(), timeout=DEADLINE_S)
+    assert away.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_callbacks_are_figures(house: House) -> None:
+    """How many people wait, and how long the first has, are figures, and zero when nobody does."""
+    gauger = Gauger(house.storage, house.outbox, house.callbacks)
+    for index in range(2):
+        report = report_of(number=f"+98912000010{index}", callback_wanted=True)
+        report.ended_at.FromDatetime(house.clock.now())
+        await house.ledger.record(report)
+        house.clock.advance(90)
+    await gauger.measure()
+    assert (CALLBACKS_WAITING._value.get(), CALLBACKS_OLDEST_S._value.get()) == (2, 180)  # noqa: SLF001
+    for callback in (await house.callbacks.page(9))[0]:
+        await house.callbacks.close([callback.attempt_id])
+    await gauger.measure()
+    assert (CALLBACKS_WAITING._value.get(), CALLBACKS_OLDEST_S._value.get()) == (0, 0)  # noqa: SLF001

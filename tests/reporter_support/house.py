@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from reporter.alerts import AlertBook, AlertPlan
 from reporter.archive import Archive, KeptResult
 from reporter.breaker import BreakerRule
+from reporter.callbacks import CallbackRule, Callbacks
 from reporter.dead_letters import DeadLetters
 from reporter.erasing import Eraser
 from reporter.ledger import Ledger
@@ -39,12 +40,13 @@ class House:
     alerts: AlertBook
     archive: Archive
     dead_letters: DeadLetters
+    callbacks: Callbacks
     eraser: Eraser
 
     @property
     def kept(self) -> Kept:
         """What is kept, as the service shows it."""
-        return Kept(self.archive, self.dead_letters, self.eraser, FORMS)
+        return Kept(self.archive, self.dead_letters, self.callbacks, self.eraser, FORMS)
 
     def retention(self, rule: RetentionRule, *, chunk: int = 500) -> RetentionWorker:
         """Give the worker that forgets by this rule."""
@@ -72,15 +74,17 @@ def house_on(engine: AsyncEngine, clock: HandClock | None = None) -> House:
     clock = clock or HandClock()
     storage = Storage(engine)
     plan = AlertPlan(ADMINS, "en")
+    rule = BreakerRule(threshold=THRESHOLD)
     return House(
         clock=clock,
         engine=engine,
         storage=storage,
         plan=plan,
-        ledger=Ledger(storage, clock, BreakerRule(threshold=THRESHOLD), plan),
+        ledger=Ledger(storage, clock, rule, plan, CallbackRule(FORMS)),
         outbox=Outbox(storage, clock, lease_s=LEASE_S),
         alerts=AlertBook(storage, clock),
         archive=Archive(storage),
         dead_letters=DeadLetters(storage, clock),
+        callbacks=Callbacks(storage, clock, FORMS),
         eraser=Eraser(storage, FORMS),
     )

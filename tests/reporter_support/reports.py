@@ -25,6 +25,7 @@ def report_of(
     direction: calls_pb2.Direction.ValueType = calls_pb2.DIRECTION_OUTBOUND,
     heard: tuple[str, ...] = (),
     out_of_credit: tuple[str, ...] = (),
+    callback_wanted: bool = False,
 ) -> reporter_pb2.ReportResultRequest:
     """Make one report; a new attempt unless told which."""
     report = reporter_pb2.ReportResultRequest(
@@ -41,6 +42,7 @@ def report_of(
         outcome=calls_pb2.Outcome(
             result=result,
             out_of_credit=out_of_credit,
+            callback_wanted=callback_wanted,
             reason=reason,
             technical=technical,
             disposition=calls_pb2.DISPOSITION_ANSWERED,

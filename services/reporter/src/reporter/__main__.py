@@ -16,6 +16,7 @@ from reporter.alert_sender import AlertSender
 from reporter.alerts import AlertBook, AlertPlan
 from reporter.archive import Archive
 from reporter.breaker import BreakerRule, TrialPlan
+from reporter.callbacks import CallbackRule, Callbacks
 from reporter.command import run_command
 from reporter.dead_letters import DeadLetters
 from reporter.delivery import DeliveryWorker
@@ -88,11 +89,11 @@ class Reporter:
         plan = AlertPlan(
             settings.sms_admins if settings.sms_enabled else (), settings.call_language
         )
+        forms = NumberForms(settings.number_region)
         self._port = settings.reporter_port
         outbox = Outbox(storage, clock, lease_s=settings.http_timeout + _SETTLING_S)
-        self._intake = Intake(
-            Ledger(storage, clock, BreakerRule(settings.fail_alert_threshold), plan)
-        )
+        breaker_rule = BreakerRule(settings.fail_alert_threshold)
+        self._intake = Intake(Ledger(storage, clock, breaker_rule, plan, CallbackRule(forms)))
         gateway = _sms_gateway(settings, http)
         self._alerts = AlertSender(AlertBook(storage, clock), gateway) if gateway else None
         panel = _panel(settings, http)
@@ -105,9 +106,10 @@ class Reporter:
         )
         self._keeper = BreakerKeeper(storage, clock, dialer, plan, self._wake_alerts, keeping)
         self._retention = RetentionWorker(storage, clock, _retention_rule(settings))
-        self._gauger = Gauger(storage, outbox)
-        forms = NumberForms(settings.number_region)
-        kept = Kept(Archive(storage), DeadLetters(storage, clock), Eraser(storage, forms), forms)
+        callbacks = Callbacks(storage, clock, forms)
+        self._gauger = Gauger(storage, outbox, callbacks)
+        letters = DeadLetters(storage, clock)
+        kept = Kept(Archive(storage), letters, callbacks, Eraser(storage, forms), forms)
         self._servicer = ReporterServicer(self._intake.record, kept, self._follow_up)
 
     async def run(self, runtime: Runtime[ReporterSettings]) -> None:

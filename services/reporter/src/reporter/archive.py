@@ -84,6 +84,18 @@ def row_number(token: str) -> int:
     return int(token)
 
 
+def place(token: str) -> tuple[int, int]:
+    """Read a moment (Unix milliseconds) and a row's number from a page token: `moment-number`.
+
+    Raises:
+        BadPageToken: it is none.
+    """
+    at_ms, dash, sequence = token.partition("-")
+    if not dash:
+        raise BadPageToken(token)
+    return row_number(at_ms), row_number(sequence)
+
+
 def _kept() -> Select[*tuple[object, ...]]:
     return select(results, deliveries.c.status).join_from(results, deliveries, isouter=True)
 

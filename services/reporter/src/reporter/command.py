@@ -1,4 +1,4 @@
-"""The command line: results of the running reporter, its dead letters, and erasing a person."""
+"""The command line: results, dead letters and callbacks of the running reporter, and erasing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from reporter.listing import letters_table, results_table
+from reporter.listing import callbacks_table, letters_table, results_table
 from reporter.remote import RemoteReporter, connected
 from reporter.settings import ReporterSettings
 from reporter.words import RESULT_WORDS
@@ -52,6 +52,7 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="reporter", description="Without a command, runs the reporter service."
     )
+    parser.set_defaults(address=None)
     commands = parser.add_subparsers(required=True, metavar="command")
     export = _command(commands, "export", _export, "write results to a file")
     export.add_argument("--format", choices=sorted(_FORMATS), default="csv")
@@ -63,6 +64,7 @@ def _parser() -> ArgumentParser:
     _add_filter(results)
     letters = commands.add_parser("dead-letters", help="results the panel refused for good")
     _add_dead_letters(letters.add_subparsers(required=True, metavar="command"))
+    _add_callbacks(commands)
     erase = _command(commands, "erase", _erase, "forget a person: number and words of all results")
     erase.add_argument("number", help="the phone number, in any common form")
     return parser
@@ -72,7 +74,11 @@ def _command(
     commands: argparse._SubParsersAction[ArgumentParser], name: str, run: object, help_: str
 ) -> ArgumentParser:
     parser = commands.add_parser(name, help=help_, description=help_)
-    parser.add_argument("--address", help="gRPC address; default: this machine, REPORTER_PORT")
+    parser.add_argument(
+        "--address",
+        default=argparse.SUPPRESS,  # one named before a deeper command holds for that, too
+        help="gRPC address; default: this machine, REPORTER_PORT",
+    )
     parser.set_defaults(run=run)
     return parser
 
@@ -88,6 +94,15 @@ def _add_dead_letters(commands: argparse._SubParsersAction[ArgumentParser]) -> N
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("attempts", nargs="*", default=[], metavar="ATTEMPT")
         which.add_argument("--all", action="store_true", help="all of them")
+
+
+def _add_callbacks(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
+    help_ = "people who wanted an operator and got none, longest waiting first"
+    listed = _command(commands, "callbacks", _list_callbacks, help_)
+    listed.add_argument("--limit", type=positive_count, default=50, help="at most; default: 50")
+    deeper = listed.add_subparsers(metavar="[command]", title="instead of listing them")
+    done = _command(deeper, "done", _close_callbacks, "mark them as called back")
+    done.add_argument("attempts", nargs="+", metavar="ATTEMPT", help="as listed")
 
 
 def _add_filter(parser: ArgumentParser) -> None:
@@ -163,17 +178,32 @@ def _discard(wanted: Namespace, reporter: RemoteReporter) -> None:
     sys.stdout.write(f"{discarded} discarded{_strangers(wanted, discarded)}\n")
 
 
+def _list_callbacks(wanted: Namespace, reporter: RemoteReporter) -> None:
+    found, more = reporter.callbacks(wanted.limit)
+    if not found:
+        sys.stdout.write("nobody waits for a call\n")
+        return
+    sys.stdout.write(callbacks_table(found, own_zone()))
+    _say_more(len(found), more=more, which="first")
+
+
+def _close_callbacks(wanted: Namespace, reporter: RemoteReporter) -> None:
+    closed = reporter.close_callbacks(wanted.attempts)
+    strangers = _strangers(wanted, closed, "not waiting")
+    sys.stdout.write(f"{closed} done{strangers}\n")
+
+
 def _erase(wanted: Namespace, reporter: RemoteReporter) -> None:
     erased, waiting = reporter.erase(wanted.number)
     later = f", {waiting} will be once the panel has heard of them" if waiting else ""
     sys.stdout.write(f"results erased: {erased}{later}\n")
 
 
-def _say_more(shown: int, *, more: bool) -> None:
+def _say_more(shown: int, *, more: bool, which: str = "newest") -> None:
     if more:
-        sys.stdout.write(f"the newest {shown} are shown, there are more: --limit\n")
+        sys.stdout.write(f"the {which} {shown} are shown, there are more: --limit\n")
 
 
-def _strangers(wanted: Namespace, done: int) -> str:
+def _strangers(wanted: Namespace, done: int, what: str = "are no dead letters") -> str:
     others = len(set(wanted.attempts)) - done
-    return f", {others} of those named are no dead letters" if others > 0 else ""
+    return f", {others} of those named {what}" if others > 0 else ""

@@ -9,9 +9,8 @@ from datetime import datetime
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from reporter.archive import row_number
+from reporter.archive import place
 from reporter.erasing import erase_noted
-from reporter.errors import BadPageToken
 from reporter.storage import moment, unix_ms
 from reporter.tables import DeliveryStatus, deliveries, results
 from servicekit.clock import Clock
@@ -51,7 +50,7 @@ class DeadLetters:
             .limit(size + 1)
         )
         if token:
-            settled_at_ms, sequence = _place(token)
+            settled_at_ms, sequence = place(token)
             earlier = deliveries.c.settled_at_ms < settled_at_ms
             same = deliveries.c.settled_at_ms == settled_at_ms
             query = query.where(or_(earlier, and_(same, deliveries.c.sequence < sequence)))
@@ -111,10 +110,3 @@ def _chunks(attempt_ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ()
     for start in range(0, len(attempt_ids), _CHUNK):
         yield attempt_ids[start : start + _CHUNK]
-
-
-def _place(token: str) -> tuple[int, int]:
-    settled_at_ms, dash, sequence = token.partition("-")
-    if not dash:
-        raise BadPageToken(token)
-    return row_number(settled_at_ms), row_number(sequence)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Select, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from reporter.callbacks import remove_callbacks
 from reporter.numbers import NumberForms
-from reporter.tables import SETTLED, deliveries, erasures, results
+from reporter.tables import SETTLED, callbacks, deliveries, erasures, results
 from salehi.reporter.v1 import reporter_pb2
 from servicekit.storage import Storage
 
@@ -35,7 +36,7 @@ class Eraser:
         """Erase what is kept about a person.
 
         A result that the panel must still hear of is noted instead, and erased when its delivery is
-        settled. Repeating it finds only those.
+        settled. Repeating it finds only those. Nobody calls the person back any more at once.
 
         Raises:
             BadNumber: the text is no phone number.
@@ -43,6 +44,7 @@ class Eraser:
         forms = self._forms.of(number)
         async with self._storage.transaction() as connection:
             waiting = await _note_waiting(connection, forms)
+            await remove_callbacks(connection, callbacks.c.person.in_(forms))
         # What is settled from here on is either noted, or found below.
         erased = 0
         while True:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from reporter.alerts import AlertPlan
 from reporter.breaker import BreakerRule, BreakerState, lock_breaker, save_breaker
+from reporter.callbacks import CallbackRule, RecordedCall
 from reporter.erasing import without_person
 from reporter.storage import storable, unix_ms
 from reporter.tables import AlertKind, DeliveryStatus, deliveries, results
@@ -22,6 +24,7 @@ from servicekit.tracing import traceparent
 
 _PANEL = "panel"
 _LAST_SECOND = 253_402_300_799  # of the year 9999
+_KNOWN = (results.c.sequence, results.c.result, results.c.number, results.c.attempted_at_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,18 @@ class Ledger:
     """Takes results. Every method may raise StoreUnavailable."""
 
     def __init__(
-        self, storage: Storage, clock: Clock, rule: BreakerRule, alert_plan: AlertPlan
+        self,
+        storage: Storage,
+        clock: Clock,
+        rule: BreakerRule,
+        alert_plan: AlertPlan,
+        callback_rule: CallbackRule,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._rule = rule
         self._alert_plan = alert_plan
+        self._callback_rule = callback_rule
 
     async def record(self, report: reporter_pb2.ReportResultRequest) -> Recorded:
         """Store one result; see `record_all`."""
@@ -73,7 +82,9 @@ class Ledger:
         return recorded
 
     async def record_all(self, reported: Sequence[Reported]) -> list[Recorded]:
-        """Store results, their deliveries and what they do to the breaker in one transaction.
+        """Store results, and in the same transaction all that follows from them.
+
+        That is their deliveries, the callbacks, and what they do to the breaker.
 
         The first result of an attempt wins. One exception: a later one that says the operator
         answered replaces it, because that is what the customer lived through. What the panel
@@ -92,11 +103,12 @@ class Ledger:
                 if recorded[attempt_id].opened:
                     openings[attempt_id] = after.opening
                 state = after
-            await _insert(connection, new, openings, now_ms)
+            calls = await _insert(connection, new, openings, now_ms)
+            await self._callback_rule.follow(connection, calls)
             return [
                 recorded.pop(one.report.attempt_id)
                 if one.report.attempt_id in recorded
-                else await _repeat(connection, one.report)
+                else await self._repeat(connection, one.report)
                 for one in reported
             ]
 
@@ -110,6 +122,30 @@ class Ledger:
         if after.opening > before.opening:
             await self._alert_plan.tell(connection, AlertKind.OPENED, after, now_ms)
         return after
+
+    async def _repeat(
+        self, connection: AsyncConnection, report: reporter_pb2.ReportResultRequest
+    ) -> Recorded:
+        """Take a report of an attempt that is on record."""
+        here = results.c.attempt_id == report.attempt_id
+        known = (await connection.execute(select(*_KNOWN).where(here))).one()
+        answered = report.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
+        if not answered or known.result == in_words(report.outcome):
+            return Recorded(already_known=True)
+        if not known.number:  # the person has been forgotten meanwhile
+            without_person(report)
+        await connection.execute(
+            update(results)
+            .where(here)
+            .values(
+                result=in_words(report.outcome),
+                report=report.SerializeToString(),
+                has_words=_has_words(report),
+            )
+        )
+        call = _recorded_call(known.sequence, report, known.attempted_at_ms)
+        await self._callback_rule.follow(connection, [call])
+        return Recorded(already_known=True, replaced=True)
 
 
 def _recorded(before: BreakerState, after: BreakerState, one: Reported) -> Recorded:
@@ -135,11 +171,11 @@ async def _new_ones(connection: AsyncConnection, reported: Sequence[Reported]) -
 
 async def _insert(
     connection: AsyncConnection, new: Sequence[Reported], openings: dict[str, int], now_ms: int
-) -> None:
+) -> list[RecordedCall]:
     """Insert new results, and the deliveries of those that concern the panel."""
     rows = [_result_row(one.report, now_ms) for one in new]
     if not rows:
-        return
+        return []
     # In this order, because deliveries of one contact leave in the order of their numbers.
     numbered = insert(results).returning(results.c.sequence, sort_by_parameter_order=True)
     sequences = (await connection.scalars(numbered, rows)).all()
@@ -150,29 +186,10 @@ async def _insert(
     ]
     if sent_on:
         await connection.execute(insert(deliveries), sent_on)
-
-
-async def _repeat(
-    connection: AsyncConnection, report: reporter_pb2.ReportResultRequest
-) -> Recorded:
-    """Take a report of an attempt that is on record."""
-    here = results.c.attempt_id == report.attempt_id
-    known = (await connection.execute(select(results.c.result, results.c.number).where(here))).one()
-    answered = report.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
-    if not answered or known.result == in_words(report.outcome):
-        return Recorded(already_known=True)
-    if not known.number:  # the person has been forgotten meanwhile
-        without_person(report)
-    await connection.execute(
-        update(results)
-        .where(here)
-        .values(
-            result=in_words(report.outcome),
-            report=report.SerializeToString(),
-            has_words=_has_words(report),
-        )
-    )
-    return Recorded(already_known=True, replaced=True)
+    return [
+        _recorded_call(sequence, one.report, _attempted_at_ms(one.report, now_ms))
+        for sequence, one in zip(sequences, new, strict=True)
+    ]
 
 
 def _concerns_panel(report: reporter_pb2.ReportResultRequest) -> bool:
@@ -211,11 +228,28 @@ def _delivery_row(
     }
 
 
+def _recorded_call(
+    sequence: int, report: reporter_pb2.ReportResultRequest, attempted_at_ms: int
+) -> RecordedCall:
+    return RecordedCall(
+        sequence=sequence,
+        attempt_id=report.attempt_id,
+        number=report.contact.number,
+        outcome=report.outcome,
+        attempted_at_ms=attempted_at_ms,
+        ended_at_ms=_known_ms(report.ended_at, attempted_at_ms),
+    )
+
+
 def _has_words(report: reporter_pb2.ReportResultRequest) -> bool:
     return any(turn.heard for turn in report.outcome.turns)
 
 
 def _attempted_at_ms(report: reporter_pb2.ReportResultRequest, now_ms: int) -> int:
     stamp = report.attempted_at if report.HasField("attempted_at") else report.ended_at
+    return _known_ms(stamp, now_ms)
+
+
+def _known_ms(stamp: Timestamp, otherwise_ms: int) -> int:
     known = 0 < stamp.seconds <= _LAST_SECOND
-    return int(stamp.ToMilliseconds()) if known else now_ms
+    return int(stamp.ToMilliseconds()) if known else otherwise_ms

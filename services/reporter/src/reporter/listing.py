@@ -1,4 +1,4 @@
-"""Results and dead letters as tables to read."""
+"""Results, dead letters and callbacks as tables to read."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _RESULT_HEADER = (
     "ATTEMPT",
 )
 _LETTER_HEADER = ("SINCE", "TRIES", "ATTEMPT", "REASON")
+_CALLBACK_HEADER = ("SINCE", "NUMBER", "LINE", "DIRECTION", "ATTEMPT")
 
 
 def results_table(
@@ -30,7 +31,7 @@ def results_table(
     rows = [
         (
             shown_moment(record.report.attempted_at, zone),
-            enum_word(calls_pb2.Direction.Name(record.report.direction), "DIRECTION_"),
+            _direction_word(record.report.direction),
             record.report.contact.source,
             record.report.line,
             shown_number(record.report.contact.number, show=show_numbers),
@@ -50,3 +51,22 @@ def letters_table(letters: Iterable[reporter_pb2.DeadLetter], zone: tzinfo) -> s
         for letter in letters
     ]
     return table(_LETTER_HEADER, rows)
+
+
+def callbacks_table(callbacks: Iterable[reporter_pb2.Callback], zone: tzinfo) -> str:
+    """Lay out callbacks, times in `zone`; numbers are whole, because they are to be dialled."""
+    rows = [
+        (
+            shown_moment(callback.since, zone),
+            callback.number,
+            callback.line,
+            _direction_word(callback.direction),
+            callback.attempt_id,
+        )
+        for callback in callbacks
+    ]
+    return table(_CALLBACK_HEADER, rows)
+
+
+def _direction_word(direction: calls_pb2.Direction.ValueType) -> str:
+    return enum_word(calls_pb2.Direction.Name(direction), "DIRECTION_")

@@ -8,6 +8,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from reporter.breaker import read_breaker
+from reporter.callbacks import Callbacks
 from reporter.outbox import Outbox
 from servicekit.storage import Storage, StoreUnavailable
 
@@ -26,7 +27,15 @@ OUTBOX_DEAD = Gauge("salehi_outbox_dead_letters", "Results the panel refused")
 OUTBOX_OLDEST_S = Gauge(
     "salehi_outbox_oldest_age_seconds", "Age of the oldest result the panel has not heard of"
 )
-FORGOTTEN = Counter("salehi_forgotten_total", "What grew too old: results, words", ["what"])
+FORGOTTEN = Counter(
+    "salehi_forgotten_total", "What grew too old: results, words, callbacks", ["what"]
+)
+CALLBACKS_WAITING = Gauge(
+    "salehi_reporter_callbacks_waiting", "People who wanted an operator in vain and wait for a call"
+)
+CALLBACKS_OLDEST_S = Gauge(
+    "salehi_reporter_callbacks_oldest_age_seconds", "How long the first of them has been waiting"
+)
 BREAKER_OPEN = Gauge("salehi_failure_breaker_open", "1 while the failure breaker holds dialing")
 BREAKER_FAILURES = Gauge("salehi_failure_breaker_failures", "Technical failures in a row")
 STORE_ERRORS = Counter("salehi_reporter_store_errors_total", "Times the database was away")
@@ -35,9 +44,12 @@ STORE_ERRORS = Counter("salehi_reporter_store_errors_total", "Times the database
 class Gauger:
     """Keeps the gauges true: reads them from the database now and then."""
 
-    def __init__(self, storage: Storage, outbox: Outbox, *, interval_s: float = 5.0) -> None:
+    def __init__(
+        self, storage: Storage, outbox: Outbox, callbacks: Callbacks, *, interval_s: float = 5.0
+    ) -> None:
         self._storage = storage
         self._outbox = outbox
+        self._callbacks = callbacks
         self._interval_s = interval_s
 
     async def run(self) -> None:
@@ -57,9 +69,12 @@ class Gauger:
             StoreUnavailable: the database is away.
         """
         depth = await self._outbox.depth()
+        waiting = await self._callbacks.waiting()
         state = await read_breaker(self._storage)
         OUTBOX_PENDING.set(depth.pending)
         OUTBOX_DEAD.set(depth.dead)
         OUTBOX_OLDEST_S.set(depth.oldest_age_s)
+        CALLBACKS_WAITING.set(waiting.people)
+        CALLBACKS_OLDEST_S.set(waiting.oldest_age_s)
         BREAKER_OPEN.set(state.is_open)
         BREAKER_FAILURES.set(state.failures)

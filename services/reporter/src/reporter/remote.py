@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import grpc
 
@@ -13,6 +14,7 @@ from servicekit.cli import rpc_errors
 _DEADLINE_S = 30.0
 _EXPORT_DEADLINE_S = 600.0
 _LARGEST_PAGE = 1000
+_Row = TypeVar("_Row")
 
 
 class RemoteReporter:
@@ -35,33 +37,27 @@ class RemoteReporter:
         self, wanted: reporter_pb2.ResultFilter, limit: int
     ) -> tuple[list[reporter_pb2.ResultRecord], bool]:
         """Give the newest results, and whether there are more."""
-        found: list[reporter_pb2.ResultRecord] = []
-        token = ""
-        while True:
+
+        def page(size: int, token: str) -> tuple[Iterable[reporter_pb2.ResultRecord], str]:
             request = reporter_pb2.ListResultsRequest(
-                page_size=min(limit - len(found), _LARGEST_PAGE), page_token=token, filter=wanted
+                page_size=size, page_token=token, filter=wanted
             )
             with rpc_errors("reporter", self._address):
-                page = self._stub.ListResults(request, timeout=_DEADLINE_S)
-            found += page.results
-            token = page.next_page_token
-            if not token or len(found) >= limit:
-                return found, bool(token)
+                answer = self._stub.ListResults(request, timeout=_DEADLINE_S)
+            return answer.results, answer.next_page_token
+
+        return _pages(page, limit)
 
     def dead_letters(self, limit: int) -> tuple[list[reporter_pb2.DeadLetter], bool]:
         """Give the newest dead letters, and whether there are more."""
-        found: list[reporter_pb2.DeadLetter] = []
-        token = ""
-        while True:
-            request = reporter_pb2.ListDeadLettersRequest(
-                page_size=min(limit - len(found), _LARGEST_PAGE), page_token=token
-            )
+
+        def page(size: int, token: str) -> tuple[Iterable[reporter_pb2.DeadLetter], str]:
+            request = reporter_pb2.ListDeadLettersRequest(page_size=size, page_token=token)
             with rpc_errors("reporter", self._address):
-                page = self._stub.ListDeadLetters(request, timeout=_DEADLINE_S)
-            found += page.dead_letters
-            token = page.next_page_token
-            if not token or len(found) >= limit:
-                return found, bool(token)
+                answer = self._stub.ListDeadLetters(request, timeout=_DEADLINE_S)
+            return answer.dead_letters, answer.next_page_token
+
+        return _pages(page, limit)
 
     def retry(self, attempt_ids: list[str]) -> int:
         """Put dead letters back into the queue, all when none is named; give how many."""
@@ -83,6 +79,36 @@ class RemoteReporter:
         with rpc_errors("reporter", self._address):
             answer = self._stub.ErasePerson(request, timeout=_DEADLINE_S)
         return answer.erased, answer.waiting
+
+    def callbacks(self, limit: int) -> tuple[list[reporter_pb2.Callback], bool]:
+        """Give the people who have waited for a call the longest, and whether there are more."""
+
+        def page(size: int, token: str) -> tuple[Iterable[reporter_pb2.Callback], str]:
+            request = reporter_pb2.ListCallbacksRequest(page_size=size, page_token=token)
+            with rpc_errors("reporter", self._address):
+                answer = self._stub.ListCallbacks(request, timeout=_DEADLINE_S)
+            return answer.callbacks, answer.next_page_token
+
+        return _pages(page, limit)
+
+    def close_callbacks(self, attempt_ids: list[str]) -> int:
+        """Mark callbacks as done; give how many were waiting."""
+        request = reporter_pb2.CloseCallbacksRequest(attempt_ids=attempt_ids)
+        with rpc_errors("reporter", self._address):
+            return int(self._stub.CloseCallbacks(request, timeout=_DEADLINE_S).closed)
+
+
+def _pages(
+    page: Callable[[int, str], tuple[Iterable[_Row], str]], limit: int
+) -> tuple[list[_Row], bool]:
+    """Collect pages up to a limit; give also whether there are more."""
+    found: list[_Row] = []
+    token = ""
+    while True:
+        rows, token = page(min(limit - len(found), _LARGEST_PAGE), token)
+        found += rows
+        if not token or len(found) >= limit:
+            return found, bool(token)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Forgetting with time: words first, whole results later."""
+"""Forgetting with time: words first, callbacks and whole results later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from reporter.erasing import without_words
 from reporter.metrics import FORGOTTEN, STORE_ERRORS
 from reporter.storage import unix_ms
-from reporter.tables import SETTLED, deliveries, results
+from reporter.tables import SETTLED, callbacks, deliveries, results
 from salehi.reporter.v1 import reporter_pb2
 from servicekit.clock import Clock
 from servicekit.storage import Storage, StoreUnavailable
@@ -31,7 +31,8 @@ class RetentionRule:
     """How long things are kept after they were stored, days; 0 keeps them for ever.
 
     Attributes:
-        results_days: whole results, once the panel need not hear of them any more.
+        results_days: whole results, once the panel need not hear of them any more, and callbacks
+            nobody has made, whatever the panel must hear of.
         transcripts_days: the words that were heard.
     """
 
@@ -76,9 +77,15 @@ class RetentionWorker:
             StoreUnavailable: the database is away; what was removed so far stays removed.
         """
         words = await self._in_portions(self._rule.transcripts_days, _old_words, _remove_words)
-        whole = await self._in_portions(self._rule.results_days, _old_results, _remove_results)
+        days = self._rule.results_days
+        # Before the results, because a callback goes with its result, and uncounted.
+        calls = await self._in_portions(days, _old_callbacks, _remove_callbacks)
+        whole = await self._in_portions(days, _old_results, _remove_results)
         FORGOTTEN.labels("words").inc(words)
+        FORGOTTEN.labels("callbacks").inc(calls)
         FORGOTTEN.labels("results").inc(whole)
+        if calls:
+            log.warning("callbacks nobody made in time are forgotten", callbacks=calls)
         if words or whole:
             log.info("old results are forgotten", words=words, results=whole)
 
@@ -109,6 +116,14 @@ def _old_words(before_ms: int) -> Select[int]:
     )
 
 
+def _old_callbacks(before_ms: int) -> Select[int]:
+    return (
+        select(results.c.sequence)
+        .join_from(results, callbacks)
+        .where(results.c.received_at_ms < before_ms)
+    )
+
+
 def _old_results(before_ms: int) -> Select[int]:
     """Those that are settled: what the panel has not heard of is kept however old it is."""
     return (
@@ -132,6 +147,10 @@ async def _remove_words(connection: AsyncConnection, sequences: list[int]) -> No
         update(results).where(results.c.sequence == bindparam("row")).values(has_words=False),
         stripped,
     )
+
+
+async def _remove_callbacks(connection: AsyncConnection, sequences: list[int]) -> None:
+    await connection.execute(delete(callbacks).where(callbacks.c.sequence.in_(sequences)))
 
 
 async def _remove_results(connection: AsyncConnection, sequences: list[int]) -> None:

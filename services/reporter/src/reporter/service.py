@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from reporter.archive import Archive, KeptResult
+from reporter.callbacks import Callbacks
 from reporter.dead_letters import DeadLetters
 from reporter.erasing import Eraser
 from reporter.errors import BadFilter, BadNumber, BadPageToken
@@ -43,12 +44,14 @@ class Kept:
     Attributes:
         archive: the results.
         dead_letters: deliveries that were given up.
+        callbacks: people who wait for a call.
         eraser: forgets people.
         forms: how numbers are recognised.
     """
 
     archive: Archive
     dead_letters: DeadLetters
+    callbacks: Callbacks
     eraser: Eraser
     forms: NumberForms
 
@@ -162,6 +165,40 @@ class ReporterServicer(reporter_pb2_grpc.ReporterServiceServicer):
             erased = await self._kept.eraser.erase(request.number)
         log.info("a person is erased", results=erased.now, waiting=erased.waiting)
         return reporter_pb2.ErasePersonResponse(erased=erased.now, waiting=erased.waiting)
+
+    async def ListCallbacks(  # noqa: N802 - the contract's name
+        self, request: reporter_pb2.ListCallbacksRequest, context: Context
+    ) -> reporter_pb2.ListCallbacksResponse:
+        """List the people who wanted an operator and got none."""
+        size = await _page_size(request.page_size, context)
+        async with _errors(context):
+            found, next_token, waiting = await self._kept.callbacks.page(size, request.page_token)
+        callbacks = [
+            reporter_pb2.Callback(
+                attempt_id=callback.attempt_id,
+                number=callback.number,
+                line=callback.line,
+                direction=callback.direction,
+                since=_timestamp(callback.since),
+            )
+            for callback in found
+        ]
+        return reporter_pb2.ListCallbacksResponse(
+            callbacks=callbacks, next_page_token=next_token, waiting=waiting
+        )
+
+    async def CloseCallbacks(  # noqa: N802 - the contract's name
+        self, request: reporter_pb2.CloseCallbacksRequest, context: Context
+    ) -> reporter_pb2.CloseCallbacksResponse:
+        """Mark callbacks as done."""
+        if not request.attempt_ids:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "name the attempt_ids that are done"
+            )
+        async with _errors(context):
+            closed = await self._kept.callbacks.close(list(request.attempt_ids))
+        log.info("callbacks are done", count=closed)
+        return reporter_pb2.CloseCallbacksResponse(closed=closed)
 
 
 @asynccontextmanager

@@ -60,8 +60,8 @@ class ReporterSettings(ServiceSettings):
         365,
         ge=0,
         le=36_500,
-        description="days a result is kept once the panel need not hear of it any more; "
-        "0: for ever",
+        description="days a result is kept once the panel need not hear of it any more, and a "
+        "person at most waits for a callback; 0: for ever",
     )
     transcripts_retention_days: int = Field(
         30,

@@ -87,6 +87,25 @@ erasures = Table(
     ),
 )
 
+# People who wanted an operator and got none, one row per attempt; who waits with several is one
+# entry, the oldest. `person` is the number in its one form (E.164 where it is a valid number),
+# `since_ms` the end of the call. The row goes when the callback is done.
+callbacks = Table(
+    "reporter_callbacks",
+    metadata,
+    Column(
+        "sequence",
+        _RowNumber,
+        ForeignKey("reporter_results.sequence", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("person", String(40), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Index("reporter_callbacks_person", "person", "since_ms", "sequence"),
+    Index("reporter_callbacks_order", "since_ms", "sequence"),
+)
+
 # The outbox: one row per result that must reach the panel, written together with the result.
 # `contact` is the panel's number id: deliveries of one contact leave in the order of `sequence`.
 # `opening` names the opening of the breaker that this result caused. Until `leased_until_ms` the

@@ -159,9 +159,9 @@ class ReporterServiceServicer:
     def ListCallbacks(self, request, context):
         """Lists the people who wanted an operator and got none, longest waiting first.
 
-        An entry is made with the result that asks for it (Outcome.callback_wanted), one per attempt, and
-        is closed by hand, by a later call in which the same number reached an operator, or when the
-        person is erased. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
+        An entry is made with the result that asks for it (Outcome.callback_wanted); a person is listed
+        once, with the oldest. It is closed by hand, by a later call in which the same number reached an
+        operator, when the person is erased, or after RESULTS_RETENTION_DAYS. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
         UNAVAILABLE database away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -169,7 +169,7 @@ class ReporterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CloseCallbacks(self, request, context):
-        """Marks callbacks as done.
+        """Marks callbacks as done, with all that the same person has open.
 
         Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT no attempt named · UNAVAILABLE database
         away.

@@ -78,13 +78,13 @@ class ReporterServiceStub:
     ListCallbacks: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.ListCallbacksRequest, _reporter_pb2.ListCallbacksResponse]
     """Lists the people who wanted an operator and got none, longest waiting first.
 
-    An entry is made with the result that asks for it (Outcome.callback_wanted), one per attempt, and
-    is closed by hand, by a later call in which the same number reached an operator, or when the
-    person is erased. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
+    An entry is made with the result that asks for it (Outcome.callback_wanted); a person is listed
+    once, with the oldest. It is closed by hand, by a later call in which the same number reached an
+    operator, when the person is erased, or after RESULTS_RETENTION_DAYS. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
     UNAVAILABLE database away.
     """
     CloseCallbacks: _grpc.UnaryUnaryMultiCallable[_reporter_pb2.CloseCallbacksRequest, _reporter_pb2.CloseCallbacksResponse]
-    """Marks callbacks as done.
+    """Marks callbacks as done, with all that the same person has open.
 
     Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT no attempt named · UNAVAILABLE database
     away.
@@ -140,13 +140,13 @@ class ReporterServiceAsyncStub(ReporterServiceStub):
     ListCallbacks: _aio.UnaryUnaryMultiCallable[_reporter_pb2.ListCallbacksRequest, _reporter_pb2.ListCallbacksResponse]  # type: ignore[assignment]
     """Lists the people who wanted an operator and got none, longest waiting first.
 
-    An entry is made with the result that asks for it (Outcome.callback_wanted), one per attempt, and
-    is closed by hand, by a later call in which the same number reached an operator, or when the
-    person is erased. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
+    An entry is made with the result that asks for it (Outcome.callback_wanted); a person is listed
+    once, with the oldest. It is closed by hand, by a later call in which the same number reached an
+    operator, when the person is erased, or after RESULTS_RETENTION_DAYS. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
     UNAVAILABLE database away.
     """
     CloseCallbacks: _aio.UnaryUnaryMultiCallable[_reporter_pb2.CloseCallbacksRequest, _reporter_pb2.CloseCallbacksResponse]  # type: ignore[assignment]
-    """Marks callbacks as done.
+    """Marks callbacks as done, with all that the same person has open.
 
     Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT no attempt named · UNAVAILABLE database
     away.
@@ -247,9 +247,9 @@ class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reporter_pb2.ListCallbacksResponse, _abc.Awaitable[_reporter_pb2.ListCallbacksResponse]]:
         """Lists the people who wanted an operator and got none, longest waiting first.
 
-        An entry is made with the result that asks for it (Outcome.callback_wanted), one per attempt, and
-        is closed by hand, by a later call in which the same number reached an operator, or when the
-        person is erased. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
+        An entry is made with the result that asks for it (Outcome.callback_wanted); a person is listed
+        once, with the oldest. It is closed by hand, by a later call in which the same number reached an
+        operator, when the person is erased, or after RESULTS_RETENTION_DAYS. Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT a bad page token ·
         UNAVAILABLE database away.
         """
 
@@ -259,7 +259,7 @@ class ReporterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reporter_pb2.CloseCallbacksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reporter_pb2.CloseCallbacksResponse, _abc.Awaitable[_reporter_pb2.CloseCallbacksResponse]]:
-        """Marks callbacks as done.
+        """Marks callbacks as done, with all that the same person has open.
 
         Idempotent. Deadline: 10 s. Status: INVALID_ARGUMENT no attempt named · UNAVAILABLE database
         away.
