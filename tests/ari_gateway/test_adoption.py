@@ -233,15 +233,15 @@ def test_a_journal_answers_what_was_done_and_no_more() -> None:
     """Finished verbs answer in order; the next one is to be done, and is then known."""
     told: list[int] = []
     journal = Journal(
-        [Step("play", "hello"), Step("listen", "", "yes")], kept=lambda: told.append(1)
+        [Step("play", "hello"), Step("ask", "number", "yes")], kept=lambda: told.append(1)
     )
-    assert (journal.result_of("play", "hello"), journal.result_of("listen")) == ("", "yes")
+    assert (journal.result_of("play", "hello"), journal.result_of("ask", "number")) == ("", "yes")
     assert journal.result_of("play", "yes") is None
     journal.done("play", "yes")
     assert (journal.position, len(told)) == (3, 1)
     again = Journal(journal.steps, kept=lambda: None)
     with pytest.raises(ScenarioChanged):
-        again.result_of("listen")
+        again.result_of("ask", "hello")
 
 
 def test_a_saved_call_is_read_as_it_was() -> None:

@@ -102,6 +102,7 @@ async def understanding_with(peers: Peers) -> AsyncIterator[tuple[Understanding,
                 language="en",
                 stt_timeout_s=0.3,
                 llm_timeout_s=0.3,
+                budget_s=8,
             ),
             pressure,
         )
@@ -146,7 +147,13 @@ async def test_a_peer_that_is_not_there_pushes_back() -> None:
     pressure = Backpressure()
     async with Peer("127.0.0.1:1", SPEECH) as speech, Peer("127.0.0.1:1", INTENT) as intent:
         understanding = Understanding(
-            speech, intent, pressure=pressure, language="en", stt_timeout_s=5, llm_timeout_s=5
+            speech,
+            intent,
+            pressure=pressure,
+            language="en",
+            stt_timeout_s=5,
+            llm_timeout_s=5,
+            budget_s=8,
         )
         with pytest.raises(NotUnderstood, match="speech_unavailable"):
             await understanding.of(b"RIFF", "a")

@@ -79,6 +79,7 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.most_together: dict[str, int] = {}
         self.bridges: dict[str, set[str]] = {}
         self.playbacks: dict[str, asyncio.Task[None]] = {}
+        self.playing_to: dict[str, str] = {}
         self.recordings: dict[str, str] = {}
         self.stored: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -173,6 +174,9 @@ class Asterisk(httpx.AsyncBaseTransport):
         known = parts[0] in self.playbacks
         if known and method == "DELETE":
             self.playbacks.pop(parts[0]).cancel()
+            self.tell(
+                ev.PlaybackFinished(self.playing_to.get(parts[0], ""), parts[0], failed=False)
+            )
         return httpx.Response(200 if known else 404, json={})
 
     def _answer_recordings(
@@ -186,7 +190,9 @@ class Asterisk(httpx.AsyncBaseTransport):
             case "GET", ["stored"]:
                 return httpx.Response(200, json=[{"name": name} for name in self.stored])
             case "GET", ["stored", name, "file"]:
-                return httpx.Response(200 if name in self.stored else 404, content=WAV)
+                if name not in self.stored:
+                    return httpx.Response(404, json={"message": "Recording not found"})
+                return httpx.Response(200, content=WAV)
             case "DELETE", ["stored", name]:
                 self.stored.discard(name)
         return httpx.Response(200, json={})
@@ -273,6 +279,7 @@ class Asterisk(httpx.AsyncBaseTransport):
         if name not in self.channels:
             return httpx.Response(404, json={})
         self.played.append(body["media"].rpartition("/")[2])
+        self.playing_to[body["playbackId"]] = name
         self.playbacks[body["playbackId"]] = self._spawn(self._playing(name, body))
         return httpx.Response(201, json={})
 
@@ -298,6 +305,9 @@ class Asterisk(httpx.AsyncBaseTransport):
         return httpx.Response(201, json={})
 
     async def _talk(self, name: str, after_s: float) -> None:
+        """Talk some time after the recording begins: when what plays has ended."""
+        while any(self.playing_to[playback] == name for playback in self.playbacks):
+            await asyncio.sleep(0.01)
         await asyncio.sleep(after_s)
         self.tell(ev.TalkingStarted(name))
         await asyncio.sleep(1.2)

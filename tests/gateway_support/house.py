@@ -6,14 +6,14 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ari_gateway.ari.rest import AriAddress, AriRest
 from ari_gateway.backpressure import Backpressure
 from ari_gateway.sessions.admission import Admission, Room
-from ari_gateway.sessions.call import Tools
+from ari_gateway.sessions.call import Filler, Tools
 from ari_gateway.sessions.disposition import DispositionTable
 from ari_gateway.sessions.handover import OperatorDesk
 from ari_gateway.sessions.ledger import AlreadyOnRecord, Entry, Ledger
@@ -22,6 +22,7 @@ from ari_gateway.sessions.manager import SessionManager
 from ari_gateway.sessions.outcome import Intent
 from ari_gateway.sessions.plan import CallPlan, Person
 from ari_gateway.sessions.rota import Rota, Seat
+from ari_gateway.sessions.talk import Patience
 from ari_gateway.understanding import NotUnderstood, Understood
 from gateway_support.asterisk import Asterisk, FarEnd, nobody
 from salehi.calls.v1 import calls_pb2
@@ -41,7 +42,9 @@ class Ears:
         self.takes_s = 0.3
         self.asked = 0
 
-    async def of(self, _audio: bytes, _attempt_id: str) -> Understood:
+    async def of(
+        self, _audio: bytes, _attempt_id: str, _ended_s: float | None = None
+    ) -> Understood:
         """Give the next reply."""
         self.asked += 1
         await asyncio.sleep(self.takes_s)
@@ -191,6 +194,8 @@ async def house(
     operators: dict[str, FarEnd] | None = None,
     seats: tuple[Seat, ...] = ONE,
     asterisk: Asterisk | None = None,
+    barge_in_window_s: float = 0.0,
+    filler: Filler | None = None,
     max_live_calls: int = 10,
     inbound_reserve: int = 0,
     ledger: Ledger | MemoryLedger | None = None,
@@ -210,7 +215,11 @@ async def house(
     stop = asyncio.Event()
     async with AriRest(_ADDRESS, transport=asterisk) as ari:
         manager = SessionManager(
-            tools=_tools(ari, ears, dispositions or DispositionTable(), clock, rota),
+            tools=replace(
+                _tools(ari, ears, dispositions or DispositionTable(), clock, rota),
+                listening=Listening(4.0, 10, Patience(700, 700), 256, barge_in_window_s),
+                filler=filler,
+            ),
             ledger=record,  # type: ignore[arg-type]
             admission=Admission(
                 Room(max_live_calls, inbound_reserve),
@@ -244,7 +253,7 @@ def _tools(
     return Tools(
         ari=ari,
         understanding=ears,  # type: ignore[arg-type]
-        listening=Listening(4.0, 10, 700, 256),
+        listening=Listening(4.0, 10, Patience(700, 700), 256),
         desk=OperatorDesk(rota, "operators", "02191000000", 20),
         sounds="sound:custom/en",
         dispositions=dispositions,

@@ -19,7 +19,7 @@ from ari_gateway.saturation import OriginateLatency
 from ari_gateway.scenarios.registry import SCENARIOS
 from ari_gateway.service import CALLS, CallServicer
 from ari_gateway.sessions.admission import Admission
-from ari_gateway.sessions.call import Tools
+from ari_gateway.sessions.call import Filler, Tools
 from ari_gateway.sessions.handover import OperatorDesk
 from ari_gateway.sessions.lease import Leadership, holder_name
 from ari_gateway.sessions.ledger import Ledger
@@ -27,6 +27,7 @@ from ari_gateway.sessions.listening import Listening
 from ari_gateway.sessions.manager import SessionManager
 from ari_gateway.sessions.rota import Rota
 from ari_gateway.sessions.store import session_store
+from ari_gateway.sessions.talk import Patience
 from ari_gateway.settings import GatewaySettings
 from ari_gateway.understanding import INTENT, SPEECH, Understanding
 from salehi.calls.v1 import calls_pb2_grpc
@@ -39,6 +40,7 @@ from servicekit.storage import StoreUnavailable
 log = structlog.get_logger(__name__)
 
 _LAST_RESULTS_S = 2.0
+_FILLER = "moment"
 _FORGET_EVERY_S = 3600.0
 
 
@@ -62,6 +64,7 @@ class Gateway:
             ari,
             sounds=self._sounds,
             prompts=sorted({name for known in SCENARIOS.values() for name in known.prompts}),
+            optional=[_FILLER],
             sound_dir=settings.ast_sound_dir,
         )
         self.asterisk = AsteriskState(
@@ -103,12 +106,14 @@ class Gateway:
                 language=settings.call_language,
                 stt_timeout_s=settings.stt_timeout,
                 llm_timeout_s=settings.llm_timeout,
+                budget_s=settings.turn_budget,
             ),
             listening=Listening(
                 start_timeout_s=settings.listen_start_timeout,
                 max_s=settings.listen_max,
-                end_of_speech_ms=settings.end_of_speech_ms,
+                patience=Patience(settings.end_of_speech_ms, settings.end_of_short_speech_ms),
                 talk_threshold=settings.talk_threshold,
+                barge_in_window_s=settings.barge_in_window,
             ),
             desk=OperatorDesk(
                 rota=Rota(settings.seats),
@@ -119,8 +124,15 @@ class Gateway:
                 wait_s=settings.operator_wait,
             ),
             sounds=self._sounds,
+            filler=self._filler,
             dispositions=settings.disposition_table,
         )
+
+    @property
+    def _filler(self) -> Filler | None:
+        if not self.settings.filler_after:
+            return None
+        return Filler(_FILLER, self.settings.filler_after, lambda: self.prompts.can_play(_FILLER))
 
     def link(self) -> EventLink:
         """Make the link to Asterisk's events."""

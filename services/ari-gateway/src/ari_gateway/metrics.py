@@ -46,6 +46,12 @@ TURN_STAGE_SECONDS = Histogram(
     ["stage"],
     buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8),
 )
+BARGE_INS = Counter(
+    "salehi_barge_ins_total",
+    "Prompts that gave way to a caller who spoke: answered, nothing_said",
+    ["outcome"],
+)
+FILLERS = Counter("salehi_fillers_total", "Fillers played because understanding a reply took long")
 CALL_SECONDS = Histogram(
     "salehi_call_seconds",
     "From answer to end",
@@ -76,3 +82,8 @@ TALK_SECONDS = Histogram(
 UNREPORTED_RESULTS = Gauge(
     "salehi_gateway_unreported_results", "Results the reporter has not acknowledged yet"
 )
+
+
+def turn_stage(name: str, took_s: float) -> None:
+    """Note how long one stage of a turn took, seconds."""
+    TURN_STAGE_SECONDS.labels(name).observe(took_s)

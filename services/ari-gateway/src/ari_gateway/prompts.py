@@ -28,9 +28,18 @@ class PromptCheck:
     """Keeps an eye on the prompts of the scenarios; nothing is dialled while one is missing."""
 
     def __init__(
-        self, ari: AriRest, *, sounds: str, prompts: Sequence[str], sound_dir: Path | None
+        self,
+        ari: AriRest,
+        *,
+        sounds: str,
+        prompts: Sequence[str],
+        sound_dir: Path | None,
+        optional: Sequence[str] = (),
     ) -> None:
+        """Check `prompts`, and which of the `optional` ones there are, below `sounds`."""
         self._ari = ari
+        self._optional = optional
+        self._playable: set[str] = set()
         self._sounds = sounds
         self._prompts = prompts
         self._sound_dir = sound_dir
@@ -42,6 +51,10 @@ class PromptCheck:
     def why_not_ready(self) -> str:
         """Why nothing may be dialled for want of a prompt; empty when all are there."""
         return self._reason
+
+    def can_play(self, optional: str) -> bool:
+        """Whether one of the optional prompts is there."""
+        return optional in self._playable
 
     def check_again(self) -> None:
         """Look again, soon: a prompt failed, or Asterisk is back."""
@@ -78,11 +91,25 @@ class PromptCheck:
                 self._reason = self._explain(missing) if missing else ""
                 if not missing:
                     log.info("all prompts can be played", prompts=len(self._prompts))
+                    await self._look_for_optional()
                     return
             if self._reason != said and loop.time() >= say_at_s:
                 said = self._reason
                 log.error(self._reason)
             await asyncio.sleep(_AGAIN_AFTER_S)
+
+    async def _look_for_optional(self) -> None:
+        for prompt in self._optional:
+            try:
+                there = await self._plays(prompt)
+            except AriError as error:
+                log.warning("an optional prompt could not be checked", reason=str(error))
+                continue
+            if there:
+                self._playable.add(prompt)
+            else:
+                self._playable.discard(prompt)
+                log.info("an optional prompt is missing, it is left out", prompt=prompt)
 
     async def missing(self) -> list[str]:
         """Give the prompts that this Asterisk cannot play.

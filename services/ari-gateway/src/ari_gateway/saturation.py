@@ -22,7 +22,7 @@ _TRIAL_WEIGHT = 0.2
 class OriginateLatency:
     """Compares what originates take now with what they usually take, and pushes back.
 
-    Asterisk is slow when half of the last `_RECENT` originates took more than `_FAR_ABOVE` times
+    Asterisk is slow when most of the last `_RECENT` originates took more than `_FAR_ABOVE` times
     the usual, but never below `_NEVER_SLOW_S` and always above `_ALWAYS_SLOW_S`. It is well again
     when one let through on trial takes less than half of that; in between the hold goes on as it
     is. What a slow trial took counts much for the usual: it was made while little was dialled, so
@@ -53,7 +53,7 @@ class OriginateLatency:
         self._recent.append(seconds)
         if len(self._recent) < _FEWEST:
             return
-        now_s = statistics.median(self._recent)
+        now_s = statistics.median_low(self._recent)
         if now_s > self._limit_s:
             self._slow = True
             self._recent.clear()
@@ -64,10 +64,13 @@ class OriginateLatency:
             self._usual_s = now_s
 
     def _took_while_slow(self, seconds: float) -> None:
-        if seconds < self._limit_s / 2:
+        limit_s = self._limit_s
+        if seconds < limit_s / 2:
             self._slow = False
             self._pressure.understood(ASTERISK)
-        elif seconds > self._limit_s and self._push_back(seconds):
+        elif seconds <= limit_s:
+            self._learn(seconds, _USUAL_WEIGHT)
+        elif self._push_back(seconds):  # a trial; others were under way when the hold began
             self._learn(min(seconds, _ALWAYS_SLOW_S), _TRIAL_WEIGHT)
 
     def _push_back(self, seconds: float) -> bool:

@@ -79,7 +79,30 @@ class GatewaySettings(ServiceSettings):
     )
     listen_max: int = Field(10, ge=2, le=30, description="seconds one reply may last, 2 to 30")
     end_of_speech_ms: int = Field(
-        700, ge=200, le=3000, description="milliseconds of silence that end a reply, 200 to 3000"
+        600, ge=200, le=3000, description="milliseconds of silence that end a reply, 200 to 3000"
+    )
+    end_of_short_speech_ms: int = Field(
+        450,
+        ge=200,
+        le=3000,
+        description="milliseconds of silence that end a reply of up to 1.2 s, 200 to 3000",
+    )
+    barge_in_window: float = Field(
+        1.5,
+        ge=0,
+        le=60,
+        description="seconds before its end in which a question gives way to a caller who speaks, "
+        "0 (never) to 60",
+    )
+    turn_budget: float = Field(
+        8.0, ge=1, le=60, description="seconds to understand one reply, all in all, 1 to 60"
+    )
+    filler_after: float = Field(
+        2.0,
+        ge=0,
+        le=30,
+        description="seconds after a reply until the prompt `moment` fills the silence, 0 (never) "
+        "to 30",
     )
     talk_threshold: int = Field(
         256, ge=1, le=32767, description="loudness that counts as talk, 1 to 32767"

@@ -5,6 +5,7 @@ The one place of the gateway that knows their stubs and gRPC's errors.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from grpc import aio
 from opentelemetry import trace
 
 from ari_gateway.backpressure import Backpressure
-from ari_gateway.metrics import TURN_STAGE_SECONDS
+from ari_gateway.metrics import turn_stage
 from ari_gateway.sessions.outcome import Intent
 from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
 from salehi.speech.v1 import speech_pb2, speech_pb2_grpc
@@ -32,6 +33,9 @@ _INTENTS = {
     intent_pb2.INTENT_UNKNOWN: Intent.UNKNOWN,
 }
 
+# Rules answer in milliseconds; this is for the way there and back.
+_KEPT_FOR_INTENT_S = 0.3
+_SHORTEST_TRY_S = 0.3
 _REASON_KEY = "salehi-reason"
 _REASONS = {"out_of_credit", "bad_token", "not_configured"}
 _PROBLEMS = {
@@ -97,6 +101,7 @@ class Understanding:
         language: str,
         stt_timeout_s: float,
         llm_timeout_s: float,
+        budget_s: float,
     ) -> None:
         self._speech = speech_pb2_grpc.SpeechServiceStub(speech.channel)
         self._intent = intent_pb2_grpc.IntentServiceStub(intent.channel)
@@ -104,22 +109,29 @@ class Understanding:
         self._language = language
         self._stt_timeout_s = stt_timeout_s
         self._llm_timeout_s = llm_timeout_s
+        self._budget_s = budget_s
 
-    async def of(self, audio: bytes, attempt_id: str) -> Understood:
+    async def of(self, audio: bytes, attempt_id: str, ended_s: float | None = None) -> Understood:
         """Understand one reply.
+
+        What is left of the turn's budget goes with each request, so that the services leave out
+        what there is no time for: enhancing, then the LLM.
 
         Args:
             audio: WAV, 8 kHz mono.
             attempt_id: names the review copy, where those are kept.
+            ended_s: when the caller stopped talking, by the loop's time; None counts from now.
 
         Raises:
             NotUnderstood: a service was away, slow, full, or refused.
         """
-        said = await self._transcribe(audio, attempt_id)
+        now_s = asyncio.get_running_loop().time()
+        deadline_s = (now_s if ended_s is None else ended_s) + self._budget_s
+        said = await self._transcribe(audio, attempt_id, deadline_s)
         unpaid = ("stt",) if said.out_of_credit else ()
         if not said.text:
             return Understood("", Intent.UNKNOWN, engine=said.engine, out_of_credit=unpaid)
-        meant = await self._classify(said.text, attempt_id)
+        meant = await self._classify(said.text, attempt_id, deadline_s)
         if meant.provider_state == intent_pb2.PROVIDER_STATE_OUT_OF_CREDIT:
             unpaid = (*unpaid, "llm")
         return Understood(
@@ -132,33 +144,43 @@ class Understanding:
             out_of_credit=unpaid,
         )
 
-    async def _transcribe(self, audio: bytes, attempt_id: str) -> speech_pb2.TranscribeResponse:
+    async def _transcribe(
+        self, audio: bytes, attempt_id: str, deadline_s: float
+    ) -> speech_pb2.TranscribeResponse:
         request = speech_pb2.TranscribeRequest(
             audio=audio, language=self._language, attempt_id=attempt_id
         )
+        left_s = deadline_s - _KEPT_FOR_INTENT_S - asyncio.get_running_loop().time()
+        timeout_s = max(min(self._stt_timeout_s, left_s), _SHORTEST_TRY_S)
         began = time.perf_counter()
         try:
             with tracer.start_as_current_span("transcribe"):
-                answer = await self._speech.Transcribe(request, timeout=self._stt_timeout_s)
+                answer = await self._speech.Transcribe(request, timeout=timeout_s)
         except aio.AioRpcError as error:
             raise self._not_understood("speech", error) from error
         finally:
-            TURN_STAGE_SECONDS.labels("transcribe").observe(time.perf_counter() - began)
+            turn_stage("transcribe", time.perf_counter() - began)
         self._pressure.understood("speech")
+        turn_stage("enhance", answer.enhance_s)
+        turn_stage("stt", answer.stt_s)
         return answer
 
-    async def _classify(self, heard: str, attempt_id: str) -> intent_pb2.ClassifyResponse:
+    async def _classify(
+        self, heard: str, attempt_id: str, deadline_s: float
+    ) -> intent_pb2.ClassifyResponse:
         request = intent_pb2.ClassifyRequest(
             text=heard, language=self._language, attempt_id=attempt_id
         )
+        left_s = deadline_s - asyncio.get_running_loop().time()
+        timeout_s = max(min(self._llm_timeout_s, left_s), _SHORTEST_TRY_S)
         began = time.perf_counter()
         try:
             with tracer.start_as_current_span("classify"):
-                answer = await self._intent.Classify(request, timeout=self._llm_timeout_s)
+                answer = await self._intent.Classify(request, timeout=timeout_s)
         except aio.AioRpcError as error:
             raise self._not_understood("intent", error) from error
         finally:
-            TURN_STAGE_SECONDS.labels("classify").observe(time.perf_counter() - began)
+            turn_stage("classify", time.perf_counter() - began)
         self._pressure.understood("intent")
         return answer
 

@@ -11,12 +11,9 @@ PROMPTS = ("hello", "number", "yes", "onhold", "goodby")
 
 async def marketing_outreach(call: Verbs) -> None:
     """Greet, ask, and follow the answer."""
-    await call.play("hello")
-    intent = await call.listen()
-
+    intent = await call.ask("hello")
     if intent is Intent.NUMBER_QUESTION:
-        await call.play("number")
-        intent = await call.listen()
+        intent = await call.ask("number")
 
     if intent is Intent.YES:
         await call.play("yes")

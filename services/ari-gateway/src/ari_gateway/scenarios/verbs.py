@@ -15,8 +15,8 @@ class Verbs(Protocol):
         """Play a prompt to its end."""
         ...
 
-    async def listen(self) -> Intent:
-        """Listen to one short reply and say what the caller meant; silence is UNKNOWN."""
+    async def ask(self, prompt: str) -> Intent:
+        """Play a prompt, listen to one short reply, and say what was meant; silence is UNKNOWN."""
         ...
 
     async def transfer_to_operator(self, hold_prompt: str) -> Transfer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import enum
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ async def transfer(call: Call, desk: OperatorDesk, hold_prompt: str) -> Transfer
 async def _connected(call: Call, desk: OperatorDesk, hold_prompt: str) -> bool:
     """Find an operator and bridge; False when none could be had."""
     live, record = call.live, call.live.record
-    began_s = time.monotonic()
+    began_s = _now_s()
     record.calling_operator = True
     live.tell()
     while True:
@@ -114,7 +113,7 @@ async def _connected(call: Call, desk: OperatorDesk, hold_prompt: str) -> bool:
             live.tell()
             return False
         if await _bridged(call, leg):
-            OPERATOR_WAIT_SECONDS.observe(time.monotonic() - began_s)
+            OPERATOR_WAIT_SECONDS.observe(_now_s() - began_s)
             record.operator_answered_at = datetime.now(UTC)
             live.tell()
             return True
@@ -162,7 +161,7 @@ async def _next_operator(call: Call, desk: OperatorDesk, deadline_s: float) -> s
     """Hold a free operator who was not rung yet, waiting for one; None when nobody is left."""
     attempt_id, tried = call.live.plan.attempt_id, call.live.record.operators_tried
     while (extension := desk.rota.take(attempt_id, tried)) is None:
-        left_s = deadline_s - time.monotonic()
+        left_s = deadline_s - _now_s()
         if left_s <= 0 or set(desk.rota.extensions) <= set(tried):
             return None
         try:
@@ -179,7 +178,7 @@ async def _ring(call: Call, desk: OperatorDesk, deadline_s: float) -> Leg:
     record.operator_rings += 1
     live.tell()
     answered = live.waits.expect("operator", leg.channel_id)
-    ring_s = max(1, min(desk.ring_timeout_s, round(deadline_s - time.monotonic())))
+    ring_s = max(1, min(desk.ring_timeout_s, round(deadline_s - _now_s())))
     originate = Originate(
         channel_id=leg.channel_id,
         endpoint=desk.endpoint_of(record.operator_extension),
@@ -249,7 +248,7 @@ async def _talk(call: Call) -> None:
     """Wait until customer or operator leaves, and note how long they talked."""
     live, leg = call.live, call.live.operator
     answered_at = live.record.operator_answered_at or datetime.now(UTC)
-    began_s = time.monotonic() - max(0.0, (datetime.now(UTC) - answered_at).total_seconds())
+    began_s = _now_s() - max(0.0, (datetime.now(UTC) - answered_at).total_seconds())
     try:
         if leg is not None and leg.state is LegState.UP:
             left = live.waits.expect("operator_left", leg.channel_id)
@@ -258,7 +257,7 @@ async def _talk(call: Call) -> None:
             if leg.state is LegState.UP:
                 await call.until(left, _LONGEST_TALK_S)
     finally:
-        live.record.talk_s = time.monotonic() - began_s
+        live.record.talk_s = _now_s() - began_s
         TALK_SECONDS.observe(live.record.talk_s)
 
 
@@ -275,3 +274,7 @@ def operator_channel_id(attempt_id: str, ring: int) -> str:
 def attempt_of_channel(channel_id: str) -> str:
     """Give the attempt an outbound channel belongs to, customer's or operator's."""
     return channel_id.partition(_OPERATOR)[0]
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ari_gateway.ari.errors import AriNotFound
-from ari_gateway.metrics import TURN_STAGE_SECONDS
+from ari_gateway.metrics import turn_stage
 from ari_gateway.sessions.endings import CallFailed
+from ari_gateway.sessions.talk import Patience
 from ari_gateway.sessions.waits import LONGEST_STEP_S
 
 if TYPE_CHECKING:
@@ -26,19 +26,21 @@ class Listening:
     Attributes:
         start_timeout_s: how long a caller may stay silent first, seconds.
         max_s: how long a reply may last, seconds.
-        end_of_speech_ms: silence that ends a reply, milliseconds.
+        patience: the silence that ends a reply.
         talk_threshold: loudness that counts as talk (Asterisk's scale, 256 by default).
+        barge_in_window_s: how long before its end a prompt gives way to speech; 0: never.
     """
 
     start_timeout_s: float
     max_s: int
-    end_of_speech_ms: int
+    patience: Patience
     talk_threshold: int
+    barge_in_window_s: float = 0.0
 
     @property
     def talk_detect(self) -> str:
-        """Value of Asterisk's TALK_DETECT(set)."""
-        return f"{self.end_of_speech_ms},{self.talk_threshold}"
+        """Value of Asterisk's TALK_DETECT(set): it reports the shortest silence that may count."""
+        return f"{self.patience.shortest_ms},{self.talk_threshold}"
 
 
 @dataclass(frozen=True)
@@ -47,39 +49,53 @@ class Said:
 
     Attributes:
         audio: WAV, 8 kHz mono; personal data.
-        ended_s: when the caller stopped talking, `time.monotonic()` seconds.
+        ended_s: when the caller stopped talking, by the loop's time in seconds.
     """
 
     audio: bytes
     ended_s: float
 
 
-async def record_reply(call: Call, listening: Listening, name: str) -> Said | None:
-    """Record until the caller stops talking; None when nothing was said.
+class Recording:
+    """One recording of a call. It lives on Asterisk only until it is fetched."""
 
-    The recording lives on Asterisk only until it is fetched.
-    """
-    recorded = call.live.waits.expect("recorded", name)
-    call.live.talk.reset()
-    call.recordings[name] = recorded
-    with call.asking_asterisk():
-        await call.until(
-            call.ari.record(
-                call.live.plan.channel_id,
-                name,
-                max_duration_s=listening.max_s,
-                max_silence_s=int(listening.start_timeout_s) + _SILENCE_FALLBACK_MARGIN_S,
-            ),
-            LONGEST_STEP_S,
-        )
-    ended_s = await _reply_ended(call, listening, recorded)
-    with call.asking_asterisk():
-        await call.ari.stop_recording(name)
-        if not await call.until(recorded, LONGEST_STEP_S):
-            raise CallFailed("recording_failed", technical=True)
-        if ended_s is None:
-            return None
-        return Said(await _fetch(call, name), ended_s)
+    def __init__(self, call: Call, name: str) -> None:
+        self._call = call
+        self._name = name
+        self._recorded: asyncio.Future[bool] | None = None
+
+    async def arm(self) -> None:
+        """Ask Asterisk to record: at once, or as soon as what plays has ended."""
+        if self._recorded is not None:
+            return
+        call, listening = self._call, self._call.tools.listening
+        self._recorded = call.live.waits.expect("recorded", self._name)
+        call.live.talk.reset()
+        call.recordings[self._name] = self._recorded
+        with call.asking_asterisk():
+            await call.until(
+                call.ari.record(
+                    call.live.plan.channel_id,
+                    self._name,
+                    max_duration_s=listening.max_s,
+                    max_silence_s=int(listening.start_timeout_s) + _SILENCE_FALLBACK_MARGIN_S,
+                ),
+                LONGEST_STEP_S,
+            )
+
+    async def reply(self) -> Said | None:
+        """Record until the caller stops talking; None when nothing was said."""
+        await self.arm()
+        assert self._recorded is not None  # noqa: S101 - armed above
+        call = self._call
+        ended_s = await _reply_ended(call, self._recorded)
+        with call.asking_asterisk():
+            await call.ari.stop_recording(self._name)
+            if not await call.until(self._recorded, LONGEST_STEP_S):
+                raise CallFailed("recording_failed", technical=True)
+            if ended_s is None:
+                return None
+            return Said(await _fetch(call, self._name), ended_s)
 
 
 async def left_behind(call: Call, name: str) -> bytes | None:
@@ -98,12 +114,10 @@ async def left_behind(call: Call, name: str) -> bytes | None:
             return None
 
 
-async def _reply_ended(
-    call: Call, listening: Listening, recorded: asyncio.Future[bool]
-) -> float | None:
+async def _reply_ended(call: Call, recorded: asyncio.Future[bool]) -> float | None:
     """Wait for the end of the reply, or of the recording; say when talk ended, if there was any."""
-    talk = call.live.talk
-    ended = asyncio.ensure_future(talk.reply_ended(listening.start_timeout_s))
+    talk, listening = call.live.talk, call.tools.listening
+    ended = asyncio.ensure_future(talk.reply_ended(listening.start_timeout_s, listening.patience))
     try:
         first = asyncio.wait({ended, recorded}, return_when=asyncio.FIRST_COMPLETED)
         await call.until(first, listening.max_s + LONGEST_STEP_S)
@@ -112,16 +126,15 @@ async def _reply_ended(
         ended.cancel()
     if not spoke:
         return None
-    if talk.stopped_at_s is None:
-        return time.monotonic()  # still talking when the recording was full
-    ended_s = talk.stopped_at_s - listening.end_of_speech_ms / 1000
-    TURN_STAGE_SECONDS.labels("endpoint").observe(time.monotonic() - ended_s)
+    now_s = asyncio.get_running_loop().time()
+    # Without an end the caller still talked when the recording was full.
+    ended_s = now_s if talk.ended_s is None else talk.ended_s
+    turn_stage("endpoint", now_s - ended_s)
     return ended_s
 
 
 async def _fetch(call: Call, name: str) -> bytes:
-    began = time.perf_counter()
-    audio = await call.until(call.ari.recording_file(name), LONGEST_STEP_S)
-    TURN_STAGE_SECONDS.labels("fetch").observe(time.perf_counter() - began)
+    with call.stage("fetch"):
+        audio = await call.until(call.ari.recording_file(name), LONGEST_STEP_S)
     await call.delete_recording(name)
     return audio

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +59,7 @@ class LiveCall:
         dispositions: DispositionTable | None = None,
         *,
         taken_over: bool = False,
+        talk_silence_ms: int = 0,
     ) -> None:
         """Make a call out of what is saved of it; `taken_over`: another gateway led it before."""
         self.plan = saved.plan
@@ -75,11 +75,16 @@ class LiveCall:
         self.dialled = self.plan.inbound or taken_over
         self.abandoned = False
         self._listeners = listeners
+        self._talk_silence_ms = talk_silence_ms
         self._dispositions = dispositions or DispositionTable()
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._began_s = time.monotonic()
+        self._began_s = self._now_s()
         self._heard_from = False
         self._dial_status = ""
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
 
     @property
     def over(self) -> CallOver | None:
@@ -137,7 +142,7 @@ class LiveCall:
         """Apply one event."""
         match event:
             case ev.PlaybackStarted():
-                self.waits.resolve("playing", event.playback_id, time.monotonic())
+                self.waits.resolve("playing", event.playback_id, self._now_s())
             case ev.PlaybackFinished():
                 self.waits.resolve("played", event.playback_id, not event.failed)
             case ev.RecordingFinished() | ev.RecordingFailed():
@@ -162,9 +167,9 @@ class LiveCall:
             case ev.StasisStart() if not self.plan.inbound:
                 self.answered()
             case ev.TalkingStarted():
-                self.talk.started(time.monotonic())
+                self.talk.started()
             case ev.TalkingFinished(duration_ms=duration_ms):
-                self.talk.finished(time.monotonic(), duration_ms)
+                self.talk.finished(self._now_s(), duration_ms, self._talk_silence_ms)
             case ev.ChannelHangupRequest() | ev.StasisEnd():
                 self._customer_left()
             case ev.ChannelDestroyed():
@@ -172,7 +177,7 @@ class LiveCall:
 
     def _rings(self) -> None:
         if self.customer.move(LegState.RINGING):
-            self.record.post_dial_delay_s = time.monotonic() - self._began_s
+            self.record.post_dial_delay_s = self._now_s() - self._began_s
             POST_DIAL_DELAY_SECONDS.observe(self.record.post_dial_delay_s)
             self.tell()
 

@@ -238,6 +238,7 @@ class SessionManager:
             Listeners(self._changed, self._keeper.changed),
             self._tools.dispositions,
             taken_over=taken_over,
+            talk_silence_ms=self._tools.listening.patience.shortest_ms,
         )
         self._calls[live.plan.attempt_id] = live
         self._attempt_of_channel[live.plan.channel_id] = live.plan.attempt_id

@@ -92,7 +92,7 @@ class RedisLedger:
             entry.channel_id,
             entry.call.SerializeToString(),
             entry.saved,
-            _ms(datetime.now(UTC)),
+            int(datetime.now(UTC).timestamp() * 1_000_000),
         )
         if not stored:
             raise AlreadyOnRecord(attempt_id)
