@@ -4,9 +4,15 @@ import pytest
 
 from intent.errors import RuleDataError
 from intent.lexicon import OTHER, Lexicon
-from intent.normalise import language_of, normalise, without_doubles
+from intent.normalise import (
+    colloquial,
+    language_of,
+    normalise,
+    without_doubles,
+    without_ending,
+)
 from intent.patterns import compile_patterns
-from intent.rules import RuleBook
+from intent.rule_book import RuleBook
 
 WORDS = {"A": ["apple", "ant*"], "B": ["bee", "apple"], "N*G": ["x*y"], "FILLER": ["um"]}
 
@@ -71,13 +77,18 @@ def test_words_can_have_several_classes_and_shapes() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"r": {"signal": "yes", "match": "NOSUCH"}}, "rule en.r: no words are listed"),
+        (
+            {"r": {"signal": "yes", "match": "NOSUCH"}},
+            "rule en.r: pattern 'NOSUCH': no words are listed",
+        ),
         ({"r": {"signal": "maybe", "match": "A"}}, "rule en.r: 'maybe' is not a valid Signal"),
-        ({"r": {"signal": "yes", "match": "A?"}}, "needs no word at all"),
+        ({"r": {"signal": "yes", "match": "A?"}}, "rule en.r: pattern 'A.': it needs no word"),
+        ({"r": {"signal": "yes", "match": "A\nA .. .. .. .. A"}}, "'A .. .. .. .. A': its gaps"),
+        ({"r": {"signal": "yes", "match": "A|$"}}, "rule en.r: pattern 'A|.': '.' is neither"),
     ],
 )
 def test_broken_rules_are_named(rules: dict[str, dict[str, str]], message: str) -> None:
-    """A rule that cannot be compiled is refused with its name."""
+    """A rule that cannot be compiled is refused with its name and the pattern."""
     with pytest.raises(RuleDataError, match=message):
         RuleBook("en", {"words": {"A": "apple"}, "rules": rules})
 
@@ -100,12 +111,53 @@ def test_two_words_in_a_vocabulary_entry_are_refused() -> None:
         ("soooo", "soo"),
         ("don’t", "don't"),
         ("مسئول", "مسیول"),
+        ("مؤسسة علي", "موسسه علی"),
+        ("أره إره", "اره اره"),
+        ("بلههههه نهههه", "بلهه نهه"),
+        ("کـــلاس", "کلاس"),
+        ("\u202eبله\u200f", "بله"),
+        ("ﺑﻠﻪ", "بله"),
         ("…؟!", ""),
     ],
 )
 def test_normalising(text: str, words: str) -> None:
     """Letters, digits, marks, joiners, verb prefixes, punctuation and blanks are made equal."""
     assert normalise(text) == words
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("میتوانید", "میتونین"), ("بدانم", "بدونم"), ("خواهم", "خوام"), ("کلاستان", "کلاستون")],
+)
+def test_written_and_spoken_persian_are_one(one: str, other: str) -> None:
+    """Formal and colloquial shapes of a verb or a noun have one form."""
+    assert colloquial(one) == colloquial(other)
+
+
+@pytest.mark.parametrize(
+    ("word", "shorter"),
+    [
+        ("مناسبه", "مناسب"),
+        ("موبایلمو", "موبایل"),
+        ("کلاسم", "کلاس"),
+        ("نهم", "نهم"),
+        ("نهار", "نهار"),
+        ("these", "these"),
+    ],
+)
+def test_endings_come_off_long_persian_words_only(word: str, shorter: str) -> None:
+    """Endings for "is", "am" and "my" come off; short words and other scripts stay."""
+    assert without_ending(word) == shorter
+
+
+def test_words_written_as_one_are_taken_apart() -> None:
+    """Two listed words glued together are both found; short ones only where listed as such."""
+    lexicon = Lexicon({"A": ["apple", "to", "bee"], "B": ["no"], "GLUED": ["to"]})
+    assert lexicon.split("beeapple") == ("bee", "apple")
+    assert lexicon.split("appleto") == ("apple", "to")
+    assert lexicon.split("noapple") == ("noapple",)
+    assert lexicon.split("bee") == ("bee",)
+    assert lexicon.split("beetle") == ("beetle",)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 Settable: `answers` (text in the question -> word), `default` (word where none fits), `style`
 (json_schema: obeys the asked format · refuses_schema: 400 when one is asked for · ignores_schema:
-always a bare word), `sse` (true answers with an event stream nobody asked for), `api_key` (empty
-takes any).
+always a bare word), `sse` (true answers with an event stream nobody asked for), `obedient` (true
+does what the question orders: the last of the words in it is the answer), `api_key` (empty takes
+any).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any
@@ -18,7 +20,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lab.fakes.base import Fake, Handler, reject_unknown
 
-_CREDIT_CODES = ("pre_consume_token_quota_failed", "insufficient_user_quota")
+_CREDIT_STATUS = {
+    "pre_consume_token_quota_failed": 403,
+    "insufficient_user_quota": 403,
+    "insufficient_quota": 429,
+    "payment_required": 402,
+}
+_CREDIT_IN_STREAM = "stream"
+_WORDS = re.compile(r"\b(?:yes|no|number_question|do_not_call|unknown)\b", re.ASCII)
 
 
 class Style(StrEnum):
@@ -38,15 +47,17 @@ class FakeLlm(Fake):
         self.default = "unknown"
         self.style = Style.JSON_SCHEMA
         self.sse = False
+        self.obedient = False
         self.api_key = ""
 
     def configure(self, wanted: dict[str, Any]) -> None:
-        """Sets answers, default, style, sse, api_key."""
-        reject_unknown(wanted, "answers", "default", "style", "sse", "api_key")
+        """Sets answers, default, style, sse, obedient, api_key."""
+        reject_unknown(wanted, "answers", "default", "style", "sse", "obedient", "api_key")
         self.answers = dict(wanted.get("answers", self.answers))
         self.default = str(wanted.get("default", self.default))
         self.style = Style(wanted.get("style", self.style))
         self.sse = bool(wanted.get("sse", self.sse))
+        self.obedient = bool(wanted.get("obedient", self.obedient))
         self.api_key = str(wanted.get("api_key", self.api_key))
 
     def state(self) -> dict[str, Any]:
@@ -56,6 +67,7 @@ class FakeLlm(Fake):
             "default": self.default,
             "style": self.style.value,
             "sse": self.sse,
+            "obedient": self.obedient,
         }
 
     def routes(self) -> Sequence[tuple[str, str, Handler]]:
@@ -63,9 +75,17 @@ class FakeLlm(Fake):
         return [("POST", "/v1/chat/completions", self._complete)]
 
     def refuse_for_credit(self, variant: str) -> Response:
-        """Returns 403 with one of the provider's codes (the first where none is named)."""
-        code = variant or _CREDIT_CODES[0]
-        return _error(403, "quota is not enough", code)
+        """Returns one of the forms a refusal comes in.
+
+        That is the code of an error with its usual status, or `stream` for an error within an event
+        stream that began with 200; the first code where none is named.
+        """
+        first, *_ = _CREDIT_STATUS
+        if variant == _CREDIT_IN_STREAM:
+            events = f"data: {json.dumps({'error': _error_body('quota is not enough', first)})}\n\n"
+            return Response(events, media_type="text/event-stream")
+        code = variant or first
+        return _error(_CREDIT_STATUS[code], "quota is not enough", code)
 
     async def _complete(self, request: Request) -> Response:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -80,12 +100,18 @@ class FakeLlm(Fake):
         wants_schema = "response_format" in question
         if wants_schema and self.style is Style.REFUSES_SCHEMA:
             return _error(400, "response_format is not supported", "invalid_request")
-        word = next((word for part, word in self.answers.items() if part in text), self.default)
+        word = self._word_for(text)
         obeys = wants_schema and self.style is Style.JSON_SCHEMA
         content = json.dumps({"intent": word}) if obeys else word
         if self.sse or question.get("stream"):
             return StreamingResponse(_stream(model, content), media_type="text/event-stream")
         return JSONResponse(_completion(model, content))
+
+    def _word_for(self, text: str) -> str:
+        ordered = _WORDS.findall(text) if self.obedient else []
+        if ordered:
+            return str(ordered[-1])
+        return next((word for part, word in self.answers.items() if part in text), self.default)
 
 
 def _completion(model: str, content: str) -> dict[str, Any]:
@@ -110,5 +136,8 @@ def _stream(model: str, content: str) -> Iterator[str]:
 
 
 def _error(status: int, message: str, code: str) -> Response:
-    error = {"message": message, "type": "new_api_error", "code": code, "param": None}
-    return JSONResponse({"error": error}, status)
+    return JSONResponse({"error": _error_body(message, code)}, status)
+
+
+def _error_body(message: str, code: str) -> dict[str, Any]:
+    return {"message": message, "type": "new_api_error", "code": code, "param": None}

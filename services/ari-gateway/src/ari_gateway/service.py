@@ -31,6 +31,7 @@ _CALLER_ID = re.compile(r"[0-9]{3,15}|", re.ASCII)
 _RING_S = range(1, 121)
 _BOTH = calls_pb2.DIRECTION_UNSPECIFIED
 _LONGEST_REASON = 200
+_STORE_AWAY = "the session store is away"
 
 PlaceContext: TypeAlias = aio.ServicerContext[
     calls_pb2.PlaceCallRequest, calls_pb2.PlaceCallResponse
@@ -70,7 +71,7 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except StoreUnavailable:
             # Not on record, so not dialled.
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the session store is away")
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, _STORE_AWAY)
         return calls_pb2.PlaceCallResponse(call=placed.call, already_known=placed.already_known)
 
     async def HangUp(  # noqa: N802 - the contract's name
@@ -86,7 +87,10 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
         if not self._manager.hang_up(
             request.attempt_id, "hung_up_by_request", unless_answered=request.unless_answered
         ):
-            known = await self._manager.find(request.attempt_id)
+            try:
+                known = await self._manager.find(request.attempt_id)
+            except StoreUnavailable:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, _STORE_AWAY)
             if known is None:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "the attempt is not known here")
         return calls_pb2.HangUpResponse()
@@ -105,7 +109,10 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
         ended: list[calls_pb2.Call] = []
         if request.include_ended:
             since = moment_of(request.ended_since) if request.HasField("ended_since") else None
-            remembered = await self._ledger.ended(list(wanted), since=since)
+            try:
+                remembered = await self._ledger.ended(list(wanted), since=since)
+            except StoreUnavailable:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, _STORE_AWAY)
             alive = {call.attempt_id for call in live}
             ended = [call for call in remembered if call.attempt_id not in alive]
         reason = self._why_not_ready()

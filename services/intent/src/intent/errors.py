@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 
-class TextTooLongError(ValueError):
-    """The reply has more characters than the contract allows."""
-
-
 class RuleDataError(ValueError):
-    """A rule file cannot be compiled; the message names the language, rule and pattern."""
+    """A rule file cannot be used; the message names the language, rule and pattern."""
 
 
 class LlmError(Exception):
@@ -27,8 +23,14 @@ class LlmUnavailableError(LlmError):
     outcome = "unavailable"
 
 
+class LlmKeyRefusedError(LlmUnavailableError):
+    """It does not know the key: no question will be answered until somebody sets another."""
+
+    outcome = "key_refused"
+
+
 class LlmBusyError(LlmError):
-    """It was not asked: all places were taken for too long."""
+    """It was not asked: all places are taken."""
 
     outcome = "busy"
 

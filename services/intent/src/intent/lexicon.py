@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from intent.errors import RuleDataError
-from intent.normalise import normalise, without_doubles
+from intent.normalise import (
+    colloquial,
+    is_plain,
+    normalise,
+    without_doubles,
+    without_ending,
+)
 
 CONSUMED = "\ue000"
 """Stands where a rule has already taken its words."""
@@ -22,9 +28,14 @@ OTHER = "\ue001"
 _FIRST_SYMBOL = 0xE002
 _LAST_SYMBOL = 0xF8FF
 _WORDS_REMEMBERED = 8192
+_SHORTEST_PART = 3
+_LONGEST_SPLIT = 16
 
 FILLER = "FILLER"
 """Words of this class alone are dropped before matching."""
+
+GLUED = "GLUED"
+"""Short words of this class are found where a transcriber wrote them and another as one."""
 
 
 class Lexicon:
@@ -39,7 +50,7 @@ class Lexicon:
         exact: dict[str, set[str]] = {}
         shapes: dict[tuple[str, str], set[str]] = {}
         for name, entries in words.items():
-            for entry in entries:
+            for entry in entries if name != GLUED else ():
                 _store(entry, name, exact, shapes)
         for word, classes in exact.items():
             for (head, tail), more in shapes.items():
@@ -47,12 +58,22 @@ class Lexicon:
                 if not tail and word.startswith(head):
                     classes.update(more)
         self._symbols = _number(frozenset(known) for known in (*exact.values(), *shapes.values()))
+        self._of_class: dict[str, str] = {}
+        for known, symbol in self._symbols.items():
+            for name in known:
+                self._of_class[name] = self._of_class.get(name, "") + symbol
         self._exact = {word: self._symbol(classes) for word, classes in exact.items()}
+        self._spoken: dict[str, str] = {}
+        for word, symbol in self._exact.items():
+            self._spoken.setdefault(colloquial(word), symbol)
         self._shapes: dict[str, list[tuple[str, str]]] = {}
         for (head, tail), classes in sorted(shapes.items(), key=lambda item: -len(item[0][1])):
             self._shapes.setdefault(head, []).append((tail, self._symbol(classes)))
+        glued = frozenset(normalise(word) for word in words.get(GLUED, ()))
+        self._parts = {w for w in self._exact if len(w) >= _SHORTEST_PART or w in glued}
         self._longest_head = max(map(len, self._shapes), default=0)
         self.symbol_of: Callable[[str], str] = lru_cache(_WORDS_REMEMBERED)(self._look_up)
+        self.split: Callable[[str], tuple[str, ...]] = lru_cache(_WORDS_REMEMBERED)(self._split)
 
     def symbols_of_class(self, name: str) -> str:
         """Returns all symbols whose words belong to the class.
@@ -60,9 +81,11 @@ class Lexicon:
         Raises:
             RuleDataError: no word belongs to it.
         """
-        symbols = "".join(sym for classes, sym in self._symbols.items() if name in classes)
+        symbols = self._of_class.get(name, "")
         if not symbols:
-            raise RuleDataError(f"no words are listed for class {name}")
+            if name.isupper():
+                raise RuleDataError(f"no words are listed for class {name}")
+            raise RuleDataError(f"{name!r} is neither a word nor a class (in capitals)")
         return symbols
 
     def fillers(self) -> str:
@@ -73,12 +96,27 @@ class Lexicon:
         return self._symbols[frozenset(classes)]
 
     def _look_up(self, word: str) -> str:
+        plain = without_doubles(word)
         found = self._find(word)
+        if found is OTHER and plain != word:
+            found = self._find(plain)
         if found is OTHER:
-            shorter = without_doubles(word)
-            if shorter != word:
-                found = self._find(shorter)
+            found = self._spoken.get(colloquial(plain), OTHER)
+        if found is OTHER:
+            found = self._spoken.get(colloquial(without_ending(plain)), OTHER)
         return found
+
+    def _split(self, word: str) -> tuple[str, ...]:
+        """Returns the two words that a transcriber wrote as one, or the word itself.
+
+        Both must be listed in full, and a short one as GLUED: "نهار" is no "نه".
+        """
+        if len(word) <= _LONGEST_SPLIT and self._look_up(word) is OTHER:
+            for end in range(len(word) - 1, 0, -1):
+                head, tail = word[:end], word[end:]
+                if head in self._parts and tail in self._parts:
+                    return head, tail
+        return (word,)
 
     def _find(self, word: str) -> str:
         symbol = self._exact.get(word)
@@ -91,12 +129,18 @@ class Lexicon:
         return OTHER
 
 
+def is_word(entry: str) -> bool:
+    """Tells whether a vocabulary entry is one word, perhaps with one star in it."""
+    head, _, tail = entry.partition("*")
+    return is_plain(head) and (not tail or is_plain(tail))
+
+
 def _store(
     entry: str, name: str, exact: dict[str, set[str]], shapes: dict[tuple[str, str], set[str]]
 ) -> None:
-    head, _, tail = (normalise(part) for part in entry.partition("*"))
-    if not head or " " in head + tail:
+    if not is_word(entry):
         raise RuleDataError(f"class {name}: {entry!r} is not one word")
+    head, _, tail = (normalise(part) for part in entry.partition("*"))
     if "*" in entry:
         shapes.setdefault((head, tail), set()).add(name)
     else:

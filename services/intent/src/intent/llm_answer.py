@@ -7,8 +7,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from intent.errors import LlmAnswerError
+from intent.errors import LlmAnswerError, LlmOutOfCreditError
 from intent.meaning import Meaning
+
+CREDIT_CODES = {
+    "pre_consume_token_quota_failed",
+    "insufficient_user_quota",
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+}
+"""Codes of an error that mean lack of credit."""
 
 _FENCE = re.compile(r"^```\w*\s*|\s*```$")
 _BETWEEN_WORDS = re.compile(r"[\s_\-]+")
@@ -20,11 +28,13 @@ def content_of(body: bytes) -> str:
 
     Raises:
         LlmAnswerError: the body is neither a completion nor a stream of its parts.
+        LlmOutOfCreditError: it is an error that says so; gateways send these with HTTP 200 too,
+            once they have begun to stream.
     """
     text = body.decode("utf-8", errors="replace").strip()
     if text.startswith((_EVENT_DATA, ":", "event:", "id:", "retry:")):
         return "".join(_part_of(event) for event in _events(text))
-    return _message_of(_parse(text))
+    return _message_of(_checked(_parse(text)))
 
 
 def meaning_of(content: str) -> Meaning:
@@ -51,7 +61,7 @@ def _events(stream: str) -> Iterable[dict[str, Any]]:
     for line in stream.splitlines():
         data = line.removeprefix(_EVENT_DATA).strip()
         if line.startswith(_EVENT_DATA) and data and data != "[DONE]":
-            yield _parse(data)
+            yield _checked(_parse(data))
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -62,6 +72,13 @@ def _parse(text: str) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise LlmAnswerError("the answer is not a JSON object")
     return parsed
+
+
+def _checked(answer: dict[str, Any]) -> dict[str, Any]:
+    match answer.get("error"):
+        case {"code": str(code)} if code in CREDIT_CODES:
+            raise LlmOutOfCreditError("the LLM refuses for lack of credit (in its answer)")
+    return answer
 
 
 def _message_of(completion: dict[str, Any]) -> str:

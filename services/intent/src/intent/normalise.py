@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from intent.meaning import Language
+from intent.meaning import Language, excerpt
 
 _ZWNJ = "\u200c"
 _APOSTROPHES = "\u2018\u2019\u02bc\u0060\u00b4\uff07"
@@ -44,6 +44,10 @@ _NOT_WORD = re.compile(r"[^\w']|_")
 _LONG_RUN = re.compile(r"(\w)\1{2,}")
 _DOUBLE = re.compile(r"(\w)\1+")
 _VERB_PREFIX = re.compile(r"\b(ن?می) (?=\w)")
+_SHORTEST_STEM = 4
+_SPOKEN = (("واه", "وا"), ("وان", "ون"), ("ان", "ون"))
+_PLURAL_YOU = re.compile("ید$")
+_ENDING = re.compile(r"(?<=[\u0600-\u06ff]{4})(?:مون?|شون?|تون?|[مش]|یم|ه)$")
 _PERSIAN = re.compile(r"[\u0600-\u06ff]")
 _LATIN = re.compile(r"[a-z]")
 
@@ -61,9 +65,34 @@ def normalise(text: str) -> str:
     return words
 
 
+def is_plain(word: str) -> bool:
+    """Tells whether `word` is one word and holds nothing that would be dropped from a reply."""
+    return bool(word) and not _NOT_WORD.search(_fold(word))
+
+
 def without_doubles(word: str) -> str:
     """Returns the word with each run of one letter written once: `yess` is `yes`."""
     return _DOUBLE.sub(r"\1", word)
+
+
+def colloquial(word: str) -> str:
+    """Returns one form for the written and the spoken shape of a Persian word.
+
+    "می‌توانید" and "میتونین" are one, "بدانم" and "بدونم" too. The form itself is no word.
+    """
+    if len(word) < _SHORTEST_STEM:
+        return word
+    for written, spoken in _SPOKEN:
+        word = word.replace(written, spoken)
+    return _PLURAL_YOU.sub("ین", word)
+
+
+def without_ending(word: str) -> str:
+    """Returns the word without a Persian ending for "is", "am", "my" or "your ... (object)".
+
+    "مناسبه" is "مناسب". Short words stay as they are: "نهم" is no "نه".
+    """
+    return _ENDING.sub("", word)
 
 
 def language_of(words: str, spoken: Language) -> Language:
@@ -79,5 +108,8 @@ def language_of(words: str, spoken: Language) -> Language:
 
 
 def _fold(text: str) -> str:
-    composed = unicodedata.normalize("NFKC", text).lower().translate(_FOLD)
+    # Some single characters stand for several words, two of them for whole phrases no caller says
+    # in a reply; what they come to is not read without end.
+    plain = text.replace("\ufdfa", " ").replace("\ufdfb", " ")
+    composed = excerpt(unicodedata.normalize("NFKC", plain)).lower().translate(_FOLD)
     return _MARKS.sub("", composed)

@@ -10,8 +10,8 @@ A pattern is a line of elements separated by blanks, each about one word of the 
     !A  <!A         the next (the previous) word is not an A; takes no word itself
     ^  $            beginning and end of the reply
 
-Gaps do not cross words an earlier rule has taken. They are bounded, so the time a pattern takes
-grows only with the length of the reply.
+Gaps do not cross words an earlier rule has taken. They are bounded, and so is what the gaps of one
+pattern may come to together, so the time a pattern takes grows only with the length of the reply.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from intent.errors import RuleDataError
 from intent.lexicon import CONSUMED, Lexicon
 
 _GAP_WORDS = 8
+_MAX_WAYS = 1000  # in which the gaps and options of one pattern can be filled
 _GAP = re.compile(r"\.\.(\d?)")
 
 
@@ -52,20 +53,36 @@ def compile_patterns(
     Returns it with the set of symbols of which a reply must have at least one to match.
 
     Raises:
-        RuleDataError: a pattern is empty, or an element has no word that must be there.
+        RuleDataError: an element names no word, no word must be there at all, or the gaps are too
+            many; names the pattern.
     """
     between = CONSUMED + "".join(lexicon.symbols_of_class(name) for name in avoid)
     sources: list[str] = []
     needed: set[str] = set()
     for pattern in patterns:
-        elements = [_compile_element(element, lexicon, between) for element in pattern.split()]
-        mandatory: list[str] = [symbols for _, symbols in elements if symbols]
-        if not mandatory:
-            raise RuleDataError(f"pattern {pattern!r} needs no word at all")
+        try:
+            elements = [_compile_element(element, lexicon, between) for element in pattern.split()]
+            mandatory = _mandatory(pattern, elements)
+        except RuleDataError as error:
+            raise RuleDataError(f"pattern {pattern.strip()!r}: {error}") from error
         sources.append("".join(source for source, _ in elements))
         rarest: str = min(mandatory, key=len)
         needed.update(rarest)
     return re.compile("|".join(sources)), frozenset(needed)
+
+
+def _mandatory(pattern: str, elements: Iterable[tuple[str, str]]) -> list[str]:
+    """Returns the symbols of each word the pattern cannot do without."""
+    mandatory = [symbols for _, symbols in elements if symbols]
+    if not mandatory:
+        raise RuleDataError("it needs no word at all")
+    ways = 1
+    for element in pattern.split():
+        gap = _GAP.fullmatch(element)
+        ways *= int(gap.group(1) or _GAP_WORDS) + 1 if gap else 2 if element.endswith("?") else 1
+    if ways > _MAX_WAYS:
+        raise RuleDataError("its gaps are too many or too wide: write ..1 to ..3 instead of ..")
+    return mandatory
 
 
 def _strip(element: str) -> str:

@@ -7,9 +7,9 @@ from typing import Any, cast, get_args
 import grpc
 from grpc import aio
 
-from intent.errors import TextTooLongError
 from intent.meaning import Language, Meaning
 from intent.strategy import Classifier, DecidedBy, ProviderState
+from intent.transcripts import TranscriptLog
 from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
 
 SERVICE = intent_pb2.DESCRIPTOR.services_by_name["IntentService"].full_name
@@ -40,9 +40,16 @@ _PROVIDER_STATE = {
 class IntentServicer(intent_pb2_grpc.IntentServiceServicer):
     """Answers `Classify`."""
 
-    def __init__(self, classifier: Classifier, call_language: Language) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        call_language: Language,
+        transcripts: TranscriptLog | None = None,
+    ) -> None:
+        """Makes the servicer; `transcripts` is where replies are kept, if they are."""
         self._classifier = classifier
         self._call_language = call_language
+        self._transcripts = transcripts
 
     async def Classify(  # noqa: N802 - the contract's name
         self,
@@ -56,18 +63,18 @@ class IntentServicer(intent_pb2_grpc.IntentServiceServicer):
                 grpc.StatusCode.INVALID_ARGUMENT,
                 f"language must be one of {', '.join(sorted(_LANGUAGES))} or empty",
             )
-        try:
-            decision = await self._classifier.decide(
-                request.text, cast(Language, language), _budget_s(context.time_remaining())
-            )
-        except TextTooLongError as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        decision = await self._classifier.decide(
+            request.text, cast(Language, language), _budget_s(context.time_remaining())
+        )
+        if self._transcripts is not None:
+            self._transcripts.add(request.attempt_id, decision)
         return intent_pb2.ClassifyResponse(
             intent=_INTENT[decision.verdict.meaning],
             confidence=decision.verdict.confidence,
             decided_by=_DECIDED_BY[decision.decided_by],
             evidence=decision.verdict.evidence,
             provider_state=_PROVIDER_STATE[decision.provider_state],
+            matched=decision.reply.verdict.matched,
         )
 
 

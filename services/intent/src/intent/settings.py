@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -33,6 +34,11 @@ class IntentSettings(ServiceSettings):
         "https://api.gapgpt.app/v1",
         description="address of an OpenAI-compatible server, http(s)://host/v1",
     )
+    gapgpt_fallback_url: WebAddress | None = Field(
+        None,
+        description="address tried when no connection to GAPGPT_BASE_URL comes about, "
+        "http(s)://host/v1; empty: none",
+    )
     gapgpt_api_key: SecretStr | None = Field(
         None, description="key of the LLM; empty: the rules decide alone"
     )
@@ -44,10 +50,25 @@ class IntentSettings(ServiceSettings):
         20.0, gt=0, le=600, description="longest wait for the LLM in seconds; INTENT_BUDGET caps it"
     )
     max_parallel_llm: int = Field(
-        10, ge=1, le=1000, description="questions to the LLM at one time, 1 to 1000"
+        10,
+        ge=1,
+        le=1000,
+        description="questions to the LLM at one time, 1 to 1000; beyond them the rules guess",
     )
     http_max_connections: int = Field(
         100, ge=1, le=10000, description="connections to the LLM kept at most, 1 to 10000"
+    )
+    intent_rules_file: Path | None = Field(
+        None, description="YAML file of a campaign's own words, rules and examples; empty: none"
+    )
+    transcript_logs: bool = Field(
+        default=False, description="true writes what callers said to files, false does not"
+    )
+    transcript_log_dir: Path | None = Field(
+        None, description="directory of the transcript log; empty: transcripts in DATA_DIR"
+    )
+    transcript_log_days: int = Field(
+        14, ge=1, le=3650, description="days the transcript log is kept, 1 to 3650"
     )
 
     @model_validator(mode="after")

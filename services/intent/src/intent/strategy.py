@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -11,12 +10,18 @@ import structlog
 from opentelemetry import trace
 
 from intent import metrics
-from intent.errors import LlmAnswerError, LlmBusyError, LlmOutOfCreditError, LlmUnavailableError
+from intent.errors import (
+    LlmAnswerError,
+    LlmBusyError,
+    LlmError,
+    LlmKeyRefusedError,
+    LlmOutOfCreditError,
+)
 from intent.meaning import Language, Meaning, Verdict
-from intent.normalise import language_of, normalise
-from intent.rules import check_length, rule_book
+from intent.memory import Memory
+from intent.rules import Reading, Rules
 from intent.settings import Strategy
-from servicekit.breaker import Breaker
+from servicekit.breaker import Breaker, BreakerState
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -25,7 +30,11 @@ SURE = 0.65
 """Confidence from which the rules decide alone."""
 
 LLM_CONFIDENCE = 0.9
-_REMEMBERED_ANSWERS = 2048
+_BREAKER_GAUGE = {
+    BreakerState.CLOSED: 0.0,
+    BreakerState.HALF_OPEN: 1.0,
+    BreakerState.OPEN: 2.0,
+}
 
 
 class DecidedBy(Enum):
@@ -47,8 +56,9 @@ class ProviderState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict and how it came about."""
+    """A verdict, of which reply, and how it came about."""
 
+    reply: Reading
     verdict: Verdict
     decided_by: DecidedBy
     provider_state: ProviderState
@@ -64,29 +74,23 @@ class AnswersReplies(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """One reply on its way to the LLM: as spoken, as words, and what the rules make of it."""
-
-    text: str
-    words: str
-    language: Language
-    by_rules: Verdict
-
-    @property
-    def key(self) -> tuple[Language, str]:
-        return self.language, self.words
-
-
 class Classifier:
     """Decides replies by one strategy.
 
-    Without an LLM the rules decide alone. An opt-out the rules heard stands, whatever the LLM
-    says; and where the LLM gives no answer in time the rules' best guess is the decision.
+    Without an LLM the rules decide alone. What the rules heard of an opt-out, a refusal, the
+    question about the number or orders to a machine, the LLM cannot turn into a yes; and where it
+    gives no answer in time the rules' best guess is the decision.
     """
 
     def __init__(
-        self, strategy: Strategy, llm: AnswersReplies | None, breaker: Breaker, budget_s: float
+        self,
+        strategy: Strategy,
+        llm: AnswersReplies | None,
+        breaker: Breaker,
+        budget_s: float,
+        *,
+        rules: Rules | None = None,
+        memory: Memory | None = None,
     ) -> None:
         """Makes a classifier.
 
@@ -95,85 +99,110 @@ class Classifier:
             llm: whom to ask, or None.
             breaker: keeps from asking an LLM that keeps failing.
             budget_s: longest time for one decision in seconds.
+            rules: the rules; the shipped ones where none are given.
+            memory: where answers of the LLM are kept.
         """
         self._strategy = strategy
         self._llm = llm
         self._breaker = breaker
         self._budget_s = budget_s
+        self._rules = rules or Rules()
+        self._memory = memory or Memory()
         self._out_of_credit = False
-        self._remembered: OrderedDict[tuple[Language, str], Meaning] = OrderedDict()
+        self._key_refused = False
+        metrics.LLM_BREAKER.set_function(lambda: _BREAKER_GAUGE[breaker.state])
+        metrics.LLM_OUT_OF_CREDIT.set_function(lambda: float(self._out_of_credit))
 
     async def decide(self, text: str, spoken: Language, budget_s: float | None = None) -> Decision:
         """Decides what `text` means, within the smaller of both budgets (seconds).
 
-        Raises:
-            TextTooLongError: the text is longer than the contract allows.
+        Takes any text.
         """
-        check_length(text)
-        words = normalise(text)
-        language = language_of(words, spoken)
-        by_rules = rule_book(language).classify(words)
-        decision = Decision(by_rules, DecidedBy.RULES, ProviderState.NOT_ASKED)
-        if self._llm is not None and self._asks_llm(words, by_rules):
+        reply = self._rules.read(text, spoken)
+        decision = Decision(reply, reply.verdict, DecidedBy.RULES, ProviderState.NOT_ASKED)
+        if self._llm is not None and self._asks_llm(reply):
             budget_s = min(self._budget_s, self._budget_s if budget_s is None else budget_s)
-            reply = _Reply(text.strip(), words, language, by_rules)
             decision = await self._ask(self._llm, reply, budget_s)
         metrics.DECISIONS.labels(
-            language, decision.verdict.meaning.value, decision.decided_by.value
+            reply.language, decision.verdict.meaning.value, decision.decided_by.value
         ).inc()
         return decision
 
-    def _asks_llm(self, words: str, by_rules: Verdict) -> bool:
-        if self._strategy is Strategy.RULES_ONLY or not words:
+    def _asks_llm(self, reply: Reading) -> bool:
+        if self._strategy is Strategy.RULES_ONLY or not reply.words:
             return False
-        if by_rules.meaning is Meaning.DO_NOT_CALL:
+        if reply.verdict.meaning is Meaning.DO_NOT_CALL:
             return False
-        return self._strategy is Strategy.LLM_FIRST or by_rules.confidence < SURE
+        return self._strategy is Strategy.LLM_FIRST or reply.verdict.confidence < SURE
 
-    async def _ask(self, llm: AnswersReplies, reply: _Reply, budget_s: float) -> Decision:
-        known = self._remembered.get(reply.key)
+    async def _ask(self, llm: AnswersReplies, reply: Reading, budget_s: float) -> Decision:
+        key = (reply.language, reply.words)
+        known = self._memory.recall(key)
         if known is not None:
-            self._remembered.move_to_end(reply.key)
             metrics.REMEMBERED.inc()
-            return _by_llm(llm, known, ProviderState.NOT_ASKED)
-        if budget_s <= 0 or not self._breaker.allows():
+            return _by_llm(llm, known, reply, ProviderState.NOT_ASKED)
+        why_not = "late" if budget_s <= 0 else "" if self._breaker.allows() else "breaker"
+        if why_not:
+            metrics.LLM_NOT_ASKED.labels(why_not).inc()
             return _by_fallback(reply, self._state_while_away())
         with tracer.start_as_current_span("ask llm"):
             try:
                 meaning = await llm.ask(reply.text, reply.language, budget_s)
-            except LlmAnswerError as error:
-                self._breaker.succeeded()
-                log.warning("the LLM gave no usable answer", reason=str(error))
-                return _by_fallback(reply, ProviderState.OK)
-            except (LlmUnavailableError, LlmBusyError, LlmOutOfCreditError) as error:
-                self._note_failure(error)
-                return _by_fallback(reply, self._state_while_away())
-        self._breaker.succeeded()
-        self._out_of_credit = False
-        self._remember(reply.key, meaning)
-        return _by_llm(llm, meaning, ProviderState.OK)
+            except LlmError as error:
+                return _by_fallback(reply, self._note_failure(error))
+        self._note_answer()
+        self._memory.keep(key, meaning)
+        return _by_llm(llm, meaning, reply, ProviderState.OK)
 
-    def _note_failure(self, error: Exception) -> None:
+    def _note_answer(self) -> None:
+        self._breaker.succeeded()
+        self._out_of_credit = self._key_refused = False
+
+    def _note_failure(self, error: LlmError) -> ProviderState:
+        """Draws the breaker's consequences; returns what the caller is told of the LLM."""
+        if isinstance(error, LlmBusyError):
+            metrics.LLM_NOT_ASKED.labels("busy").inc()
+            return self._state_while_away()
+        if isinstance(error, LlmAnswerError):
+            self._note_answer()
+            log.warning("the LLM gave no usable answer", reason=str(error))
+            return ProviderState.OK
+        self._out_of_credit = isinstance(error, LlmOutOfCreditError)
+        if isinstance(error, LlmKeyRefusedError):
+            self._note_refused_key()
+            return ProviderState.UNAVAILABLE
         log.warning("the rules decide without the LLM", reason=str(error))
-        if isinstance(error, LlmOutOfCreditError):
-            self._out_of_credit = True
+        if self._out_of_credit:
             self._breaker.open_now()
-        elif isinstance(error, LlmUnavailableError):
-            self._out_of_credit = False
+        else:
             self._breaker.failed()
+        return self._state_while_away()
+
+    def _note_refused_key(self) -> None:
+        self._breaker.open_now()
+        if not self._key_refused:
+            log.error(
+                "the LLM refuses GAPGPT_API_KEY: set a key that is valid at GAPGPT_BASE_URL and "
+                "start again; until then the rules decide"
+            )
+        self._key_refused = True
 
     def _state_while_away(self) -> ProviderState:
         return ProviderState.OUT_OF_CREDIT if self._out_of_credit else ProviderState.UNAVAILABLE
 
-    def _remember(self, key: tuple[Language, str], meaning: Meaning) -> None:
-        self._remembered[key] = meaning
-        if len(self._remembered) > _REMEMBERED_ANSWERS:
-            self._remembered.popitem(last=False)
+
+def _by_llm(
+    llm: AnswersReplies, meaning: Meaning, reply: Reading, state: ProviderState
+) -> Decision:
+    heard = reply.verdict
+    if meaning is Meaning.YES and heard.bars_yes:
+        # Nobody is put through on the word of a model alone that a refusal speaks against: it may
+        # have obeyed the caller instead of understanding him.
+        metrics.LLM_OVERRULED.inc()
+        return Decision(reply, heard, DecidedBy.RULES, state)
+    verdict = Verdict(meaning, LLM_CONFIDENCE, llm.model, heard.matched)
+    return Decision(reply, verdict, DecidedBy.LLM, state)
 
 
-def _by_llm(llm: AnswersReplies, meaning: Meaning, state: ProviderState) -> Decision:
-    return Decision(Verdict(meaning, LLM_CONFIDENCE, llm.model), DecidedBy.LLM, state)
-
-
-def _by_fallback(reply: _Reply, state: ProviderState) -> Decision:
-    return Decision(reply.by_rules, DecidedBy.RULES_FALLBACK, state)
+def _by_fallback(reply: Reading, state: ProviderState) -> Decision:
+    return Decision(reply, reply.verdict, DecidedBy.RULES_FALLBACK, state)

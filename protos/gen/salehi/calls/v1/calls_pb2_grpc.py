@@ -81,7 +81,7 @@ class CallServiceServicer:
         """Ends a live call; its result is reported as usual.
 
         Idempotent: hanging up an ended call is not an error. Deadline: 5 s.
-        Status: NOT_FOUND the attempt is not known here.
+        Status: NOT_FOUND the attempt is not known here · UNAVAILABLE the session store is away: repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +90,8 @@ class CallServiceServicer:
     def ListCalls(self, request, context):
         """Lists live calls, and on request ended ones that are still remembered (at least 24 hours).
 
-        Idempotent. Deadline: 5 s.
+        Idempotent. Deadline: 5 s. Status: UNAVAILABLE the session store is away, only when ended calls
+        are asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,12 +49,13 @@ class CallServiceStub:
     """Ends a live call; its result is reported as usual.
 
     Idempotent: hanging up an ended call is not an error. Deadline: 5 s.
-    Status: NOT_FOUND the attempt is not known here.
+    Status: NOT_FOUND the attempt is not known here · UNAVAILABLE the session store is away: repeat.
     """
     ListCalls: _grpc.UnaryUnaryMultiCallable[_calls_pb2.ListCallsRequest, _calls_pb2.ListCallsResponse]
     """Lists live calls, and on request ended ones that are still remembered (at least 24 hours).
 
-    Idempotent. Deadline: 5 s.
+    Idempotent. Deadline: 5 s. Status: UNAVAILABLE the session store is away, only when ended calls
+    are asked for.
     """
     WatchCalls: _grpc.UnaryStreamMultiCallable[_calls_pb2.WatchCallsRequest, _calls_pb2.WatchCallsResponse]
     """Streams every change of every call, without end.
@@ -86,12 +87,13 @@ class CallServiceAsyncStub(CallServiceStub):
     """Ends a live call; its result is reported as usual.
 
     Idempotent: hanging up an ended call is not an error. Deadline: 5 s.
-    Status: NOT_FOUND the attempt is not known here.
+    Status: NOT_FOUND the attempt is not known here · UNAVAILABLE the session store is away: repeat.
     """
     ListCalls: _aio.UnaryUnaryMultiCallable[_calls_pb2.ListCallsRequest, _calls_pb2.ListCallsResponse]  # type: ignore[assignment]
     """Lists live calls, and on request ended ones that are still remembered (at least 24 hours).
 
-    Idempotent. Deadline: 5 s.
+    Idempotent. Deadline: 5 s. Status: UNAVAILABLE the session store is away, only when ended calls
+    are asked for.
     """
     WatchCalls: _aio.UnaryStreamMultiCallable[_calls_pb2.WatchCallsRequest, _calls_pb2.WatchCallsResponse]  # type: ignore[assignment]
     """Streams every change of every call, without end.
@@ -132,7 +134,7 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ends a live call; its result is reported as usual.
 
         Idempotent: hanging up an ended call is not an error. Deadline: 5 s.
-        Status: NOT_FOUND the attempt is not known here.
+        Status: NOT_FOUND the attempt is not known here · UNAVAILABLE the session store is away: repeat.
         """
 
     @_abc_1.abstractmethod
@@ -143,7 +145,8 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_calls_pb2.ListCallsResponse, _abc.Awaitable[_calls_pb2.ListCallsResponse]]:
         """Lists live calls, and on request ended ones that are still remembered (at least 24 hours).
 
-        Idempotent. Deadline: 5 s.
+        Idempotent. Deadline: 5 s. Status: UNAVAILABLE the session store is away, only when ended calls
+        are asked for.
         """
 
     @_abc_1.abstractmethod

@@ -94,7 +94,7 @@ class _ProviderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Provide
     PROVIDER_STATE_OK: _ProviderState.ValueType  # 1
     """It answered."""
     PROVIDER_STATE_UNAVAILABLE: _ProviderState.ValueType  # 2
-    """It failed, was too slow, or its breaker is open."""
+    """It failed, was busy or too slow, or its breaker is open."""
     PROVIDER_STATE_OUT_OF_CREDIT: _ProviderState.ValueType  # 3
     """It refuses for lack of credit: dialing should pause at once."""
 
@@ -106,7 +106,7 @@ PROVIDER_STATE_UNSPECIFIED: ProviderState.ValueType  # 0
 PROVIDER_STATE_OK: ProviderState.ValueType  # 1
 """It answered."""
 PROVIDER_STATE_UNAVAILABLE: ProviderState.ValueType  # 2
-"""It failed, was too slow, or its breaker is open."""
+"""It failed, was busy or too slow, or its breaker is open."""
 PROVIDER_STATE_OUT_OF_CREDIT: ProviderState.ValueType  # 3
 """It refuses for lack of credit: dialing should pause at once."""
 Global___ProviderState: _TypeAlias = ProviderState  # noqa: Y015
@@ -122,7 +122,8 @@ class ClassifyRequest(_message.Message):
     ATTEMPT_ID_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """What the caller said, as transcribed; any text is taken. Of more than 4,096 characters, which no
-    short reply has, the first and the last 2,048 are read. Personal data.
+    short reply has, the first and the last 2,048 are read, and of more than 80 words the first and
+    the last 40. Personal data.
     """
     language: _builtins.str
     """Language of the text: "fa" or "en". Empty means the server's CALL_LANGUAGE."""

@@ -114,7 +114,8 @@ class SessionManager:
             # Who asked may stop waiting; the call is put on record and dialled all the same.
             await asyncio.shield(on_record)
         except AlreadyOnRecord:  # it came and went while this request looked for it
-            return Placed(await self._recorded(plan.attempt_id), already_known=True)
+            (known,) = await self._ledger.find([plan.attempt_id])
+            return Placed(known, already_known=True)
         return Placed(call_message(live), already_known=False)
 
     def resume(self, saved: SavedCall, fit: Callable[[LiveCall], None]) -> None:
@@ -267,9 +268,6 @@ class SessionManager:
             on_record.set_result(None)
             self._changed(live)
             await self._lead(live)
-
-    async def _recorded(self, attempt_id: str) -> calls_pb2.Call:
-        return (await self._ledger.find([attempt_id]))[0]
 
     async def _lead(self, live: LiveCall) -> None:
         await lead(Call(live, self._tools), SCENARIOS.get(live.plan.scenario, SCENARIOS[DEFAULT]))
