@@ -6,7 +6,7 @@ PYTHON ?= python3
 NETWORK ?= sipp
 export PYTHON
 
-.PHONY: help install demo test run lab lab-down lab-status lint types unit e2e simulate bench protos protos-check breaking lock
+.PHONY: help install demo test run lab lab-down lab-status lint types unit e2e simulate bench bench-calls eval protos protos-check breaking lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,8 +48,15 @@ simulate: install  ## Dial a million simulated calls and judge each (ATTEMPTS=n,
 	@PYTHONPATH=tests $(VENV)/python -m simulation --attempts $(or $(ATTEMPTS),1000000) \
 		$(if $(SEED),--seed $(SEED)) --database $(or $(DATABASE),sqlite)
 
-bench: install  ## Measure claims, imports, results and deliveries per second on both databases
+bench: install  ## Measure claims, results and deliveries on both databases, and what a reply costs
 	@PYTHONPATH=tests $(VENV)/python -m bench
+
+eval: install  ## Measure what is understood, by filter chain and noise (ARGS="--quick", "--help")
+	@PYTHONPATH=tests $(VENV)/python -m evaluation $(ARGS)
+
+bench-calls: install  ## Measure what a call costs: 1,000 at once on a simulated ARI, then beside Asterisk
+	@PYTHONPATH=tests $(VENV)/python -m bench_calls simulated
+	@PYTHONPATH=tests $(VENV)/python -m bench_calls real
 
 protos: install  ## Regenerate the stubs under protos/gen
 	@scripts/protos.sh

@@ -1,1 +1,1 @@
-"""How fast claims, imports, results and deliveries are on either database."""
+"""How fast claims, imports, results and deliveries are on either database, and a reply's way."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: claims, attempts, imports, results and deliveries per second."""
+"""`python -m bench`: what is done per second on either database, and what a reply costs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import structlog
 
 from bench.dialing import DialingBench
 from bench.results import ResultsBench
+from bench.understanding import UnderstandingBench
 from support.postgres import postgres_server
 
 
@@ -31,6 +32,7 @@ def main() -> int:
             ("PostgreSQL", server.new_database(), server.new_database()),
         ):
             asyncio.run(_bench(wanted, name, dialer_url, reporter_url))
+    asyncio.run(_bench_replies(wanted.runs))
     return 0
 
 
@@ -42,6 +44,11 @@ async def _bench(wanted: argparse.Namespace, name: str, dialer_url: str, reporte
     async for figure in DialingBench(dialer_url, name, wanted.runs).figures(wanted.waiting):
         _say(str(figure))
     async for figure in ResultsBench(reporter_url, name, wanted.runs).figures():
+        _say(str(figure))
+
+
+async def _bench_replies(runs: int) -> None:
+    async for figure in UnderstandingBench(runs).figures():
         _say(str(figure))
 
 

@@ -30,6 +30,28 @@ class Figure:
         return f"{self.what:<44} {self.database:<11} {self.per_second:>9,.0f}/s   ({spread})"
 
 
+@dataclass(frozen=True)
+class Latency:
+    """One line about how long something takes.
+
+    Attributes:
+        took_s: seconds of each time it was done.
+        of_real_time: share of the audio's own length; None where there is none.
+    """
+
+    what: str
+    took_s: tuple[float, ...]
+    of_real_time: float | None = None
+
+    def __str__(self) -> str:
+        """Give the line."""
+        p95_s = statistics.quantiles(self.took_s, n=20)[-1]
+        times = f"p50 {1000 * statistics.median(self.took_s):,.1f} ms"
+        times += f"   p95 {1000 * p95_s:,.1f} ms"
+        factor = f"   {self.of_real_time:.3f} of real time" if self.of_real_time else ""
+        return f"{self.what:<44} {times}{factor}"
+
+
 async def measure(
     what: str, database: str, runs: int, work: Callable[[], Awaitable[tuple[int, float]]]
 ) -> Figure:

@@ -86,12 +86,13 @@ class Stack:
         """What all services have logged."""
         return (self.home / "logs/app.log").read_text(encoding="utf-8")
 
-    async def start(self, service: str) -> None:
-        """Start one service."""
-        with (self.home / f"{service}.out").open("ab") as out:
-            self.processes[service] = await asyncio.create_subprocess_exec(
+    async def start(self, service: str, name: str = "", **settings: str) -> None:
+        """Start one service; a second one of a kind needs a name, and settings of its own."""
+        name = name or service
+        with (self.home / f"{name}.out").open("ab") as out:
+            self.processes[name] = await asyncio.create_subprocess_exec(
                 PROGRAMS / service,
-                env=environment(self.env_file),
+                env={**environment(self.env_file), **settings},
                 cwd=REPOSITORY,
                 stdout=out,
                 stderr=asyncio.subprocess.STDOUT,

@@ -106,6 +106,22 @@ async def test_hang_never_answers(connect: Connect) -> None:
     assert (await client.get(BATCH)).status_code == 200
 
 
+async def test_a_closed_fake_keeps_requests_and_counts_them(connect: Connect) -> None:
+    """While it is closed requests wait; how many it served at once can be read back."""
+    fake = FakePanel()
+    client = await connect(fake)
+    fake.open.clear()
+    waiting = [asyncio.ensure_future(client.get(BATCH)) for _ in range(3)]
+    async with asyncio.timeout(10):
+        while (await client.get("/_control")).json()["busy"] < 3:
+            await asyncio.sleep(0.01)
+    assert not any(answer.done() for answer in waiting)
+    fake.open.set()
+    assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
+    load = (await client.get("/_control")).json()
+    assert (load["busy"], load["peak"]) == (0, 3)
+
+
 async def test_received_shows_requests_and_the_fault_that_met_them(connect: Connect) -> None:
     """What came in can be read back: path, query, headers, parsed body, fault; then forgotten."""
     fake = FakePanel()
@@ -184,9 +200,9 @@ async def _answers(url: str) -> bool:
                 await asyncio.sleep(0.05)
 
 
-async def test_command_serves_all_four_and_ends_on_sigterm() -> None:
+async def test_command_serves_all_and_ends_on_sigterm() -> None:
     """`python -m lab.fakes` serves every fake on its own port and ends when told to."""
-    names = ("panel", "vira", "llm", "sms")
+    names = ("panel", "vira", "llm", "sms", "stt")
     ports = {name: _free_port() for name in names}
     options = [part for name in names for part in (f"--{name}-port", str(ports[name]))]
     process = await _start(*options)

@@ -86,14 +86,14 @@ async def test_text_stands_where_the_shape_says(
 
 
 async def test_pending_result_is_polled(connect: Connect) -> None:
-    """A pending answer carries an id; polling says processing, then gives the text."""
+    """A pending answer carries an id; polling says it again, then gives the text."""
     client = await _vira(connect, text="بله", stt_shape="pending", polls=2)
     pending = (await _send(client)).json()["data"]
     assert pending["status"] == "pending"
     polled = [
         (await client.get(STT_POLL, params={"id": pending["id"]})).json()["data"] for _ in range(3)
     ]
-    assert [answer["status"] for answer in polled] == ["processing", "processing", "success"]
+    assert [answer["status"] for answer in polled] == ["pending", "pending", "success"]
     assert polled[2]["data"]["aiResponse"]["result"]["text"] == "بله"
     assert (await client.get(STT_POLL, params={"id": "other"})).status_code == 404
 
@@ -173,6 +173,8 @@ async def test_stt_token_is_checked(
         ("balance_error", 400, "balanceError"),
         ("threshold", 400, "credit is below the set threshold"),
         ("402", 402, ""),
+        ("balance_error_200", 200, "balanceError"),
+        ("threshold_200", 200, "credit is below the set threshold"),
     ],
 )
 async def test_no_credit_in_each_form(

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import array
+import cmath
+import math
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech.audio import Recording, pcm_of, read_wav, samples_of, window_levels, write_wav
+from speech.audio import (
+    Recording,
+    amplify,
+    double_rate,
+    pcm_of,
+    read_wav,
+    samples_of,
+    window_levels,
+    write_wav,
+)
 from speech.errors import BadRequest
 
 
@@ -84,3 +96,37 @@ def test_levels_are_root_mean_squares() -> None:
     samples = samples_of(struct.pack("<10h", *([100, -100] * 5)))
     assert window_levels(samples, 4) == [100.0, 100.0]
     assert samples_of(pcm_of(samples)) == samples
+
+
+def _part(samples: array.array[int], frequency_hz: int, rate_hz: int) -> float:
+    """Give the strength of one frequency, leaving the edges out."""
+    turn = -2j * math.pi * frequency_hz / rate_hz
+    inner = range(200, len(samples) - 200)
+    return abs(sum(samples[at] * cmath.exp(turn * at) for at in inner)) * 2 / len(inner)
+
+
+@pytest.mark.parametrize("frequency_hz", [300, 1000, 2000, 3000, 3400])
+def test_doubling_the_rate_adds_no_sound(frequency_hz: int) -> None:
+    """A tone keeps its strength, and its mirror image above 4 kHz is 24 dB down at least."""
+    step = 2 * math.pi * frequency_hz / 8000
+    tone = array.array("h", [int(8000 * math.sin(step * at)) for at in range(4400)])
+    doubled = double_rate(Recording(pcm_of(tone), 8000, 4000))
+    assert (doubled.rate_hz, doubled.band_hz, doubled.length_s) == (16000, 4000, 0.55)
+    samples = samples_of(doubled.pcm)
+    assert _part(samples, frequency_hz, 16000) == pytest.approx(8000, rel=0.07)
+    assert _part(samples, 8000 - frequency_hz, 16000) < 500
+
+
+def test_doubling_cuts_off_what_does_not_fit() -> None:
+    """The loudest possible edges stay within sixteen bits."""
+    square = array.array("h", [32767] * 40 + [-32768] * 40)
+    doubled = samples_of(double_rate(Recording(pcm_of(square), 8000, 4000)).pcm)
+    assert (max(doubled), min(doubled)) == (32767, -32768)
+    assert doubled[::2] == square
+
+
+def test_amplifying_multiplies_every_sample() -> None:
+    """Samples are multiplied, and cut off where they would leave their range."""
+    samples = array.array("h", [0, 100, -100, 20_000, -20_000])
+    louder = samples_of(amplify(Recording(pcm_of(samples), 8000, 4000), 2.0).pcm)
+    assert louder.tolist() == [0, 200, -200, 32767, -32768]

@@ -6,9 +6,11 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import REGISTRY
 
 from speech.capacity import Capacity
 from speech.errors import AtCapacity
+from speech_support.time import LoopClock, in_virtual_time
 
 
 class HandClock:
@@ -65,15 +67,6 @@ async def test_a_place_is_taken_over_when_it_comes_free() -> None:
     assert order == ["first", "second"]
 
 
-async def test_waiting_ends_with_patience() -> None:
-    """Who was let in to wait is refused when no place came free in time."""
-    capacity = Capacity("test", 1)
-    async with capacity.place(60.0):
-        with pytest.raises(AtCapacity, match="came free in time"):
-            async with capacity.place(0.01):
-                pytest.fail("the place was given out twice")
-
-
 async def test_places_survive_errors_and_cancellation() -> None:
     """A holder that fails or is cancelled gives its place back."""
     capacity = Capacity("test", 1)
@@ -89,6 +82,101 @@ async def test_places_survive_errors_and_cancellation() -> None:
     await asyncio.gather(holder, waiter, return_exceptions=True)
     async with capacity.place(0.5):
         pass
+
+
+async def _turn(capacity: Capacity, held_s: float, patience_s: float) -> tuple[str, float]:
+    """Take a place for a while; give how it ended, and when after asking for it."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    try:
+        async with capacity.place(patience_s):
+            await asyncio.sleep(held_s)
+    except AtCapacity:
+        return "refused", round(loop.time() - began_s, 6)
+    return "served", round(loop.time() - began_s, 6)
+
+
+@in_virtual_time
+async def test_of_two_hundred_those_are_served_who_can_be() -> None:
+    """50 places, 0.3 s each, a second of patience: three rounds are served, the rest refused at 0.
+
+    Nobody who was let in to wait is refused later, and nobody is served after his patience.
+    """
+    capacity = Capacity("test", 50, LoopClock())
+    await _turn(capacity, 0.3, 1.0)
+    ends = await asyncio.gather(*[_turn(capacity, 0.3, 1.0) for _ in range(200)])
+    counted = {end: ends.count(end) for end in sorted(set(ends))}
+    assert counted == {
+        ("refused", 0.0): 50,
+        ("served", 0.3): 50,
+        ("served", 0.6): 50,
+        ("served", 0.9): 50,
+    }
+
+
+@in_virtual_time
+async def test_the_first_who_come_are_not_let_in_blindly() -> None:
+    """Before any place was given back, a holding time is assumed: the queue is bounded at once."""
+    capacity = Capacity("test", 2, LoopClock(), assumed_s=1.0)
+    ends = await asyncio.gather(*[_turn(capacity, 1.0, 3.5) for _ in range(20)])
+    assert [end for end in ends if end[0] == "served"] == [
+        ("served", 1.0),
+        ("served", 1.0),
+        ("served", 2.0),
+        ("served", 2.0),
+        ("served", 3.0),
+        ("served", 3.0),
+    ]
+    assert ends.count(("refused", 0.0)) == 14
+
+
+@in_virtual_time
+async def test_an_engine_that_begins_to_hang_fills_no_queue() -> None:
+    """Holders who overrun are expected to go on: who comes late is refused at once."""
+    capacity = Capacity("test", 2, LoopClock())
+    await _turn(capacity, 0.3, 5.0)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(2):
+            tasks.create_task(_turn(capacity, 60.0, 60.0))
+        await asyncio.sleep(5.0)
+        assert await _turn(capacity, 0.3, 5.0) == ("refused", 0.0)
+        assert (await _turn(capacity, 0.3, 6.0))[0] == "refused"
+
+
+@in_virtual_time
+async def test_who_waits_in_vain_is_told_early() -> None:
+    """A wait ends 2 s after twice the time foreseen, or when there is no time left to serve.
+
+    0.2 s are foreseen here; serving takes 0.4 s.
+    """
+    for patience_s, waited_s in ((30.0, 2.4), (1.0, 0.6)):
+        capacity = Capacity("test", 1, LoopClock())
+        await _turn(capacity, 0.4, 30.0)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_turn(capacity, 60.0, 60.0))
+            await asyncio.sleep(0.2)
+            assert await _turn(capacity, 0.4, patience_s) == ("refused", waited_s)
+
+
+@in_virtual_time
+async def test_a_scraper_sees_how_full_the_places_are() -> None:
+    """In flight, waiting, places and saturation are there, by pool, at the moment they are read."""
+
+    def figures() -> list[float | None]:
+        names = ("in_flight", "waiting", "places", "saturation")
+        labels = {"pool": "seen"}
+        return [REGISTRY.get_sample_value(f"salehi_speech_{name}", labels) for name in names]
+
+    capacity = Capacity("seen", 2, LoopClock())
+    assert figures() == [0, 0, 2, 0]
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(3):
+            tasks.create_task(_turn(capacity, 1.0, 30.0))
+        await asyncio.sleep(0.5)
+        assert figures() == [2, 1, 2, 1.5]
+        await asyncio.sleep(1.0)
+        assert figures() == [1, 0, 2, 0.5]
+    assert figures() == [0, 0, 2, 0]
 
 
 async def _hold(capacity: Capacity) -> None:

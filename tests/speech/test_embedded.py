@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from intent.meaning import Meaning
+from intent.rules import classify
 from speech.audio import Recording
 from speech.enhance import enhance
-from speech.stt.recogniser import Recogniser
+from speech.stt.recogniser import CONSENT_MARGIN, Heard, Recogniser, Span, judge
 from speech_support.phone import hiss, reply
 
 YES = ("yes", "yes please", "sure", "okay", "go ahead", "of course", "yes i am interested")
@@ -27,6 +29,7 @@ FOREIGN = (
     "the computer needs a new battery",
     "tomorrow we will drive to the mountains",
 )
+UNSEEN_VOICES = ("en-us+Annie", "en-us-nyc+Andy", "en-gb-x-rp+f2", "en-gb-scotland+m5")
 VOICES = ("en-us", "en-us+m3", "en-us+f4", "en-us+f1", "en-gb")
 
 
@@ -111,6 +114,28 @@ async def test_other_speech_is_not_forced_into_an_answer(recogniser: Recogniser)
         if _kind(await _heard(recogniser, reply(text, voice))) not in {"not understood", "neither"}
     ]
     assert len(answers) <= len(FOREIGN) * len(VOICES[::2]) // 12
+
+
+@pytest.mark.parametrize("snr_db", [None, 10.0])
+async def test_other_speech_connects_nobody(recogniser: Recogniser, snr_db: float | None) -> None:
+    """No sentence that answers nothing is taken for a yes, by voices nothing was tuned on."""
+    texts = [
+        (await _heard(recogniser, reply(text, voice, snr_db=snr_db)))
+        for number, text in enumerate(FOREIGN)
+        for voice in UNSEEN_VOICES[number % 2 :: 2]
+    ]
+    assert [text for text in texts if classify(text, "en").meaning is Meaning.YES] == []
+
+
+def test_a_yes_must_fit_better_than_a_no(recogniser: Recogniser) -> None:
+    """The same fit that is enough for a no is not enough for what connects a person."""
+    assert recogniser.hear(reply("yes please")).margin == CONSENT_MARGIN > 0
+    assert recogniser.hear(reply("no thank you")).margin == 0
+    fit = judge([Span("anything", 50, excess=-2.6, speech_frames=50)])
+    assert fit is not None
+    assert fit.score > 0
+    assert Heard("no", fit).accepted
+    assert not Heard("yes", fit, margin=CONSENT_MARGIN).accepted
 
 
 @pytest.mark.parametrize("length_s", [0.0, 0.01, 0.2, 3.0])

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intent.meaning import Meaning
+from intent.rules import classify
 from speech.stt.grammar import (
     Automaton,
     Sentence,
     build_automaton,
+    load_consents,
     load_sentences,
     parse_templates,
     plain,
@@ -59,6 +62,16 @@ def test_a_rare_word_is_less_likely() -> None:
     """A marked word keeps its sound and gets a small probability."""
     automaton = build_automaton(parse_templates("(no|~nope)"))
     assert sorted(arc[2:] for arc in automaton.arcs) == [(0.01, "nope"), (1.0, "no")]
+
+
+def test_whatever_puts_through_is_a_consent() -> None:
+    """Sentences are held to the measure of consents just where the rules take them for a yes."""
+    consents = load_consents("en")
+    assert consents == {
+        sentence
+        for sentence in load_sentences("en")
+        if classify(" ".join(map(plain, sentence)), "en").meaning is Meaning.YES
+    }
 
 
 def test_the_grammar_that_ships_is_rich_and_small() -> None:

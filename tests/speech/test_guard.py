@@ -9,17 +9,18 @@ from prometheus_client import REGISTRY
 
 from speech.errors import ProviderRefused, ProviderTooSlow, ProviderUnavailable
 from speech.guard import Patience
+from speech.stt.base import Utterance
 from speech_support.engines import ScriptedStt, transcriber_of
 from speech_support.phone import hiss
 
-RECORDING = hiss(1, 100)
+SAID = Utterance(hiss(1, 100), "en")
 
 
 async def test_a_passing_failure_is_tried_again_once() -> None:
     """An error that may pass is followed by a second request, which answers."""
     engine = ScriptedStt(errors=[ProviderUnavailable("away", retryable=True)])
-    transcript = await transcriber_of(engine).transcribe(RECORDING, [], 5.0)
-    assert transcript.text == "yes"
+    transcript = await transcriber_of(engine).transcribe(SAID, 5.0)
+    assert transcript.transcript.text == "yes"
     assert len(engine.heard) == 2
 
 
@@ -28,7 +29,7 @@ async def test_a_second_failure_is_the_last() -> None:
     errors: list[Exception] = [ProviderUnavailable("away", retryable=True) for _ in range(3)]
     engine = ScriptedStt(errors=errors)
     with pytest.raises(ProviderUnavailable):
-        await transcriber_of(engine).transcribe(RECORDING, [], 5.0)
+        await transcriber_of(engine).transcribe(SAID, 5.0)
     assert len(engine.heard) == 2
 
 
@@ -37,7 +38,7 @@ async def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
     """No credit, or an answer that makes no sense, ends the request at once."""
     engine = ScriptedStt(errors=[error])
     with pytest.raises(type(error)):
-        await transcriber_of(engine).transcribe(RECORDING, [], 5.0)
+        await transcriber_of(engine).transcribe(SAID, 5.0)
     assert len(engine.heard) == 1
 
 
@@ -47,9 +48,9 @@ async def test_an_engine_is_awaited_no_longer_than_the_caller_waits() -> None:
     engine.open.clear()
     transcriber = transcriber_of(engine, places=1)
     with pytest.raises(ProviderTooSlow):
-        await transcriber.transcribe(RECORDING, [], 0.02)
+        await transcriber.transcribe(SAID, 0.02)
     engine.open.set()
-    assert (await transcriber.transcribe(RECORDING, [], 5.0)).text == "yes"
+    assert (await transcriber.transcribe(SAID, 5.0)).transcript.text == "yes"
 
 
 async def test_an_engine_is_awaited_no_longer_than_is_set() -> None:
@@ -57,7 +58,7 @@ async def test_an_engine_is_awaited_no_longer_than_is_set() -> None:
     engine = ScriptedStt()
     engine.open.clear()
     with pytest.raises(ProviderTooSlow):
-        await transcriber_of(engine, patience=Patience(0.02)).transcribe(RECORDING, [], 60.0)
+        await transcriber_of(engine, patience=Patience(0.02)).transcribe(SAID, 60.0)
 
 
 async def test_no_more_than_the_places_are_asked_at_once() -> None:
@@ -67,7 +68,7 @@ async def test_no_more_than_the_places_are_asked_at_once() -> None:
     transcriber = transcriber_of(engine, places=2)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(5):
-            tasks.create_task(transcriber.transcribe(RECORDING, [], 60.0))
+            tasks.create_task(transcriber.transcribe(SAID, 60.0))
         for _ in range(10):
             await asyncio.sleep(0)
         assert len(engine.heard) == 2
@@ -83,9 +84,10 @@ async def test_every_end_is_counted() -> None:
         return REGISTRY.get_sample_value("salehi_stt_seconds_count", labels) or 0.0
 
     answered, refused = count("answered"), count("ProviderRefused")
-    engine = ScriptedStt(errors=[ProviderRefused("no credit")])
+    engine = ScriptedStt()
     transcriber = transcriber_of(engine)
+    await transcriber.transcribe(SAID, 5.0)
+    engine.errors = [ProviderRefused("no credit")]
     with pytest.raises(ProviderRefused):
-        await transcriber.transcribe(RECORDING, [], 5.0)
-    await transcriber.transcribe(RECORDING, [], 5.0)
+        await transcriber.transcribe(SAID, 5.0)
     assert (count("answered"), count("ProviderRefused")) == (answered + 1, refused + 1)

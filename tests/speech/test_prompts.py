@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import wave
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,15 @@ import pytest
 from servicekit.errors import StartupError
 from speech.audio import write_wav
 from speech.errors import BadRequest, ProviderError, ProviderUnavailable
+from speech.forms import Form, length_s
+from speech.programs import run_program
 from speech.prompts.__main__ import main
 from speech.prompts.catalogue import PROMPT_NAMES, load_prompts
 from speech.prompts.remote import commands, is_remote
-from speech.prompts.sync import PromptSync, SyncFailed
+from speech.prompts.sound_dir import SoundDir
+from speech.prompts.sync import Pauses, PromptSync, SyncFailed
 from speech.settings import SpeechSettings
-from speech.tts.base import Wording
+from speech.tts.base import Speaker, Wording
 from speech.tts.cache import SpokenCache
 from speech.tts.espeak import EspeakTts
 from speech_support.engines import ScriptedTts, synthesizer_of
@@ -26,16 +31,21 @@ TEXTS = "\n".join(f'  "{name}": text of {name}' for name in PROMPT_NAMES)
 
 
 class Academy:
-    """Prompts in a directory of their own, and a sound directory."""
+    """Prompts in a directory of their own, and a sound directory.
 
-    def __init__(self, directory: Path) -> None:
+    What the engines hum is shared by the tests through `cache`, but for those that need it anew.
+    """
+
+    def __init__(self, directory: Path, cache: Path) -> None:
         self.file = directory / "audio" / "prompts.yaml"
         self.file.parent.mkdir()
         self.write(f"en:\n{TEXTS}\n")
         self.sounds = directory / "custom"
         self.sounds.mkdir()
         self.tts = ScriptedTts()
-        self._cache = SpokenCache(directory / "cache")
+        self.engines = [self.tts]
+        self.forms: tuple[Form, ...] = (Form.WAV,)
+        self._cache = SpokenCache(cache)
 
     def write(self, text: str) -> None:
         """Replace the texts."""
@@ -45,11 +55,15 @@ class Academy:
         """Prepare a sync of what is there now."""
         return PromptSync(
             load_prompts(self.file, "en"),
-            synthesizer_of(self.tts, self._cache),
-            self.sounds,
+            self.speakers(),
+            SoundDir(self.sounds, "en", self.forms),
             timeout_s=5.0,
-            retry_s=retry_s,
+            pauses=Pauses(failed_s=retry_s, stand_in_s=retry_s),
         )
+
+    def speakers(self) -> Sequence[Speaker]:
+        """Put the engines behind their guards and the cache."""
+        return synthesizer_of(self._cache, *self.engines).speakers
 
     def record(self, name: str) -> Path:
         """Put a recording of a prompt beside the texts: 16 kHz, 1.5 times as long as a hum."""
@@ -60,10 +74,22 @@ class Academy:
         return path
 
 
+@pytest.fixture(scope="module")
+def hums(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the hums of all tests are kept."""
+    return tmp_path_factory.mktemp("hums")
+
+
 @pytest.fixture
-def academy(tmp_path: Path) -> Academy:
+def academy(tmp_path: Path, hums: Path) -> Academy:
     """An academy with texts and no recordings."""
-    return Academy(tmp_path)
+    return Academy(tmp_path, hums)
+
+
+@pytest.fixture
+def new_academy(tmp_path: Path) -> Academy:
+    """An academy whose texts nobody has spoken yet."""
+    return Academy(tmp_path, tmp_path / "cache")
 
 
 def _length_s(path: Path) -> float:
@@ -98,12 +124,12 @@ async def test_only_what_changed_is_made_again(academy: Academy) -> None:
     assert kept.stat().st_mtime_ns == before
 
 
-async def test_a_recording_wins_over_the_text(academy: Academy) -> None:
+async def test_a_recording_wins_over_the_text(new_academy: Academy) -> None:
     """A recording that is dropped in replaces the spoken text, and nobody speaks that prompt."""
-    academy.record("hello.wav")
-    await academy.sync().sync()
-    assert _length_s(academy.sounds / "en" / "hello.wav") > 1.5
-    assert "text of hello" not in [wording.text for wording in academy.tts.spoken]
+    new_academy.record("hello.wav")
+    await new_academy.sync().sync()
+    assert _length_s(new_academy.sounds / "en" / "hello.wav") > 1.5
+    assert "text of hello" not in [wording.text for wording in new_academy.tts.spoken]
 
 
 async def test_stale_forms_are_removed_and_nothing_else(academy: Academy) -> None:
@@ -141,13 +167,117 @@ async def test_the_sync_goes_on_until_it_is_done(academy: Academy) -> None:
     assert (academy.sounds / "en" / "hello.wav").is_file()
 
 
-async def test_one_prompt_that_fails_keeps_none_of_the_others(academy: Academy) -> None:
+async def test_one_prompt_that_fails_keeps_none_of_the_others(new_academy: Academy) -> None:
     """The rest are brought, and the message names the one that is missing."""
-    academy.tts.errors = [ProviderUnavailable("the engine is away")]
+    new_academy.tts.errors = [ProviderUnavailable("the engine is away")]
     with pytest.raises(SyncFailed, match="en/hello cannot be spoken"):
-        await academy.sync().sync()
-    assert (academy.sounds / "en" / "goodby.wav").is_file()
-    assert not (academy.sounds / "en" / "hello.wav").exists()
+        await new_academy.sync().sync()
+    assert (new_academy.sounds / "en" / "goodby.wav").is_file()
+    assert not (new_academy.sounds / "en" / "hello.wav").exists()
+
+
+async def test_every_form_sounds_the_same(new_academy: Academy) -> None:
+    """Each form of each prompt is there, equally long, and costs no request of its own."""
+    new_academy.forms = tuple(Form)
+    await new_academy.sync().sync()
+    assert len(new_academy.tts.spoken) == len(PROMPT_NAMES)
+    for name in PROMPT_NAMES:
+        for form in Form:
+            file = new_academy.sounds / "en" / f"{name}.{form}"
+            assert length_s(file.read_bytes(), form) == pytest.approx(0.5, abs=0.001)
+            assert file.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"changed")])
+async def test_a_form_that_was_harmed_is_made_again(
+    academy: Academy, harm: Callable[[Path], object]
+) -> None:
+    """One form that is lost or changed by hand is mended; the other prompts are left alone."""
+    academy.forms = (Form.WAV, Form.ULAW)
+    await academy.sync().sync()
+    file = academy.sounds / "en" / "yes.ulaw"
+    before = file.read_bytes()
+    harm(file)
+    assert (await academy.sync().sync()).written == ["yes"]
+    assert file.read_bytes() == before
+
+
+async def test_forms_follow_the_setting(academy: Academy) -> None:
+    """A form that is wanted from now on is added to each prompt; one that is not is removed."""
+    academy.forms = (Form.WAV, Form.ULAW)
+    await academy.sync().sync()
+    academy.forms = (Form.WAV, Form.SLN16)
+    report = await academy.sync().sync()
+    assert len(report.written) == len(PROMPT_NAMES)
+    assert sorted(report.removed) == sorted(f"{name}.ulaw" for name in PROMPT_NAMES)
+    assert (academy.sounds / "en" / "hello.sln16").is_file()
+
+
+async def test_a_stand_in_speaks_the_whole_set(academy: Academy) -> None:
+    """When the first voice lacks for one prompt, all are spoken by the next: never two voices."""
+    await academy.sync().sync()
+    academy.write(f"en:\n{TEXTS}\n".replace("text of onhold", "a text nobody has spoken"))
+    academy.engines.append(ScriptedTts(name="robot", length_s=0.8))
+    academy.tts.errors = [ProviderUnavailable("away")]
+    report = await academy.sync().sync()
+    assert (report.stand_in, len(report.written)) == ("robot", len(PROMPT_NAMES))
+    assert "away" in report.reasons[0]
+    for name in PROMPT_NAMES:
+        assert _length_s(academy.sounds / "en" / f"{name}.wav") == pytest.approx(0.8, abs=0.01)
+
+
+async def test_the_better_voice_replaces_the_stand_in(new_academy: Academy) -> None:
+    """The sync goes on until the first voice is back, and then each prompt is in that voice."""
+    new_academy.engines.append(ScriptedTts(name="robot", length_s=0.8))
+    new_academy.tts.errors = [ProviderUnavailable("away")] * 3
+    async with asyncio.timeout(10):
+        await new_academy.sync().run()
+    for name in PROMPT_NAMES:
+        assert _length_s(new_academy.sounds / "en" / f"{name}.wav") == pytest.approx(0.5, abs=0.01)
+
+
+async def test_prompts_that_are_there_need_no_engine(academy: Academy) -> None:
+    """A restart while the first voice is away changes nothing and asks nobody."""
+    robot = ScriptedTts(name="robot")
+    academy.engines.append(robot)
+    await academy.sync().sync()
+    academy.tts.errors = [ProviderUnavailable("away")]
+    report = await academy.sync().sync()
+    assert (report.written, report.stand_in) == ([], "")
+    assert robot.spoken == []
+
+
+async def test_when_nobody_speaks_there_is_one_voice_at_most(new_academy: Academy) -> None:
+    """With the stand-in failing too, the first voice's prompts are there and none of the other."""
+    new_academy.engines.append(ScriptedTts(name="robot", length_s=0.8))
+    new_academy.engines[1].errors = [ProviderUnavailable("broken")]
+    await _say_one_prompt_then_fail(new_academy)
+    with pytest.raises(SyncFailed, match=r"away.*broken"):
+        await new_academy.sync().sync()
+    (made,) = (new_academy.sounds / "en").glob("*.wav")
+    assert _length_s(made) == pytest.approx(0.5, abs=0.01)
+
+
+async def _say_one_prompt_then_fail(academy: Academy) -> None:
+    """Let the first engine speak `hello` only; that text is then in its cache."""
+    wording = Wording("text of hello", "en")
+    await academy.speakers()[0].speak(wording, Form.WAV, 5.0)
+    academy.tts.errors = [ProviderUnavailable("away")]
+
+
+async def test_what_a_killed_process_left_is_removed(academy: Academy) -> None:
+    """Half-written files of our prompts go once they are an hour old; others stay."""
+    directory = academy.sounds / "en"
+    directory.mkdir()
+    ours, fresh, other = (
+        directory / name for name in (".yes.wav.abcd1234", ".yes.wav.efgh5678", ".welcome.wav.abcd")
+    )
+    for path in (ours, fresh, other):
+        path.write_bytes(b"half")
+    for path in (ours, other):
+        os.utime(path, (0, 0))
+    await academy.sync().sync()
+    assert (ours.exists(), fresh.exists(), other.exists()) == (False, True, True)
 
 
 async def test_a_broken_recording_is_named(academy: Academy) -> None:
@@ -156,6 +286,32 @@ async def test_a_broken_recording_is_named(academy: Academy) -> None:
     path.write_bytes(b"no audio")
     with pytest.raises(SyncFailed, match=r"yes\.mp3 cannot be converted"):
         await academy.sync().sync()
+
+
+async def test_an_empty_recording_is_named(academy: Academy) -> None:
+    """A WAV file without samples does not become a prompt that plays nothing."""
+    academy.record("yes.wav").write_bytes(write_wav(b"", 8000))
+    with pytest.raises(SyncFailed, match=r"yes\.wav (holds no sound|cannot be converted)"):
+        await academy.sync().sync()
+
+
+async def test_a_recording_of_another_kind_is_named(academy: Academy) -> None:
+    """An M4A file is not passed over in silence: the message says what to give instead."""
+    academy.record("yes.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    with pytest.raises(SyncFailed, match=r"yes\.m4a cannot .* give an MP3, WAV, OGG or FLAC file"):
+        await academy.sync().sync()
+
+
+@pytest.mark.parametrize("form", ["mp3", "ogg", "flac"])
+async def test_recordings_of_every_form_are_converted(academy: Academy, form: str) -> None:
+    """Compressed recordings come out as long as they went in."""
+    recording = academy.record(f"hello.{form}")
+    argv = ["ffmpeg", "-v", "quiet", "-f", "wav", "-i", "pipe:0", "-f", form, "pipe:1"]
+    length = length_s(recording.read_bytes(), Form.WAV)
+    recording.write_bytes(await run_program(argv, recording.read_bytes(), 10.0))
+    await academy.sync().sync()
+    found = _length_s(academy.sounds / "en" / "hello.wav")
+    assert found == pytest.approx(length, abs=0.2)  # MP3 pads to whole frames
 
 
 @pytest.mark.parametrize(
@@ -223,6 +379,8 @@ def test_the_script_brings_prompts_and_says_so(
     (tmp_path / "sounds").mkdir()
     assert main([str(tmp_path / "sounds"), "--language", "fa"]) == 0
     assert "5 prompts made" in capsys.readouterr().out
+    files = {path.suffix for path in (tmp_path / "sounds" / "fa").glob("hello.*")}
+    assert files == {".wav", ".sln16", ".alaw", ".ulaw"}
     assert _length_s(tmp_path / "sounds" / "fa" / "hello.wav") > 2
     monkeypatch.delenv("AST_SOUND_DIR", raising=False)
     assert main([]) == 3
@@ -230,22 +388,18 @@ def test_the_script_brings_prompts_and_says_so(
 
 
 def test_remote_copies_are_plain_commands(tmp_path: Path) -> None:
-    """Copying to a host makes the directory, copies the files and removes stale forms, quoted."""
-    (tmp_path / "hello.wav").write_bytes(b"x")
-    make, copy, tidy = commands(tmp_path, "me@pbx:/my sounds", "fa", rsync=True)
+    """Copying to a host makes the directory, copies all forms and removes stale ones, quoted."""
+    local, forms = tmp_path / "fa", (Form.WAV, Form.ULAW)
+    make, copy, tidy = commands(local, "me@pbx:/my sounds", forms, rsync=True)
     assert make == ["ssh", "me@pbx", "mkdir -p -- '/my sounds/fa'"]
     assert copy[0] == "rsync"
-    assert copy[-2:] == [str(tmp_path / "hello.wav"), "me@pbx:/my sounds/fa/"]
+    assert copy[-1] == "me@pbx:/my sounds/fa/"
+    wanted = {f"{local}/{name}.{form}" for name in PROMPT_NAMES for form in forms}
+    assert {part for part in copy if part.startswith(str(tmp_path))} == wanted
     assert "'/my sounds/fa/hello.gsm'" in tidy[2]
-    assert commands(tmp_path, "pbx:/sounds", "fa", rsync=False)[1][0] == "scp"
+    assert "hello.ulaw" not in tidy[2]
+    assert commands(local, "pbx:/sounds", forms, rsync=False)[1][0] == "scp"
     assert is_remote("me@pbx:/sounds")
     assert not is_remote("/var/lib/sounds")
     with pytest.raises(SyncFailed):
-        commands(tmp_path, "-oProxyCommand=x:/y", "fa", rsync=True)
-
-
-async def test_a_full_disk_does_not_silence_the_service(tmp_path: Path) -> None:
-    """Where the cache cannot be written, texts are spoken all the same."""
-    (tmp_path / "cache").write_text("a file where the directory should be")
-    synthesizer = synthesizer_of(ScriptedTts(), SpokenCache(tmp_path / "cache"))
-    assert (await synthesizer.synthesize(Wording("hello", "en"), 8000, 5.0)).length_s > 0.3
+        commands(tmp_path, "-oProxyCommand=x:/y", (Form.WAV,), rsync=True)

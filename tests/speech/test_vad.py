@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import array
 import math
+import random
 
 import pytest
 
-from speech.audio import Recording, pcm_of
+from speech.audio import Recording, amplify, pcm_of
 from speech.vad import SpeechDetector, is_quiet
 from speech_support.phone import hiss, reply
 
 
-def _tone(frequency_hz: float, rate_hz: int = 8000) -> Recording:
-    step = 2 * math.pi * frequency_hz / rate_hz
-    wave = array.array("h", [int(8000 * math.sin(step * at)) for at in range(4 * rate_hz)])
+def _tone(*pitches_hz: float, on_s: float = 4.0, rate_hz: int = 8000) -> Recording:
+    """Give four seconds of tones that sound together, as long on as off."""
+    wave = array.array(
+        "h",
+        [
+            int(sum(4000 * math.sin(2 * math.pi * pitch * at / rate_hz) for pitch in pitches_hz))
+            if at / rate_hz % (2 * on_s) < on_s
+            else 0
+            for at in range(4 * rate_hz)
+        ],
+    )
     return Recording(pcm_of(wave), rate_hz, rate_hz // 2)
+
+
+def _clicks() -> Recording:
+    """Give a dozen short bursts that die away."""
+    source = random.Random(1)
+    track = array.array("h", bytes(2 * 32_000))
+    for _ in range(12):
+        begins = source.randrange(len(track) - 100)
+        for at in range(100):
+            burst = 8000 * source.gauss(0, 1) * math.exp(-at / 12)
+            track[begins + at] = max(-32768, min(32767, int(burst)))
+    return Recording(pcm_of(track), 8000, 4000)
+
+
+def _quieter(recording: Recording, by_db: float) -> Recording:
+    return amplify(recording, 10 ** (-by_db / 20))
 
 
 @pytest.mark.parametrize("voice", ["en-us", "en-us+f4", "en-gb"])
@@ -27,6 +52,25 @@ async def test_one_word_is_speech(text: str, voice: str) -> None:
     assert await detector.hears_speech(reply(text, voice, snr_db=15))
 
 
+@pytest.mark.parametrize("voice", ["fa", "fa+f4", "fa+m3"])
+@pytest.mark.parametrize("text", ["بله", "نه", "آره"])
+async def test_one_persian_word_is_speech(text: str, voice: str) -> None:
+    """A Persian yes or no is heard plainly, very quietly, and nearly as loud as its noise."""
+    detector = SpeechDetector()
+    said = reply(text, voice)
+    assert await detector.hears_speech(said)
+    assert await detector.hears_speech(_quieter(said, 22.0))
+    assert await detector.hears_speech(reply(text, voice, snr_db=5))
+
+
+@pytest.mark.parametrize("voice", ["fa", "fa+f4", "fa+m3"])
+async def test_a_word_cut_short_is_speech(voice: str) -> None:
+    """A reply of which only the first eighth of a second was recorded is heard."""
+    whole = reply("بله", voice, wait_s=0.2)
+    begun = whole.pcm[: 2 * int(0.325 * whole.rate_hz)]
+    assert await SpeechDetector().hears_speech(Recording(begun, whole.rate_hz, whole.band_hz))
+
+
 @pytest.mark.parametrize(
     "recording",
     [
@@ -36,7 +80,11 @@ async def test_one_word_is_speech(text: str, voice: str) -> None:
         pytest.param(hiss(5, 2000), id="loud noise"),
         pytest.param(hiss(5, 500, rate_hz=16000), id="wideband noise"),
         pytest.param(_tone(425), id="ringing tone"),
-        pytest.param(_tone(1000, 16000), id="test tone"),
+        pytest.param(_tone(425, on_s=0.5), id="busy tone"),
+        pytest.param(_tone(770, 1336, on_s=0.1), id="DTMF"),
+        pytest.param(_tone(440, 480), id="American ringing tone"),
+        pytest.param(_clicks(), id="a handset put about"),
+        pytest.param(_tone(1000, rate_hz=16000), id="test tone"),
     ],
 )
 async def test_what_is_no_speech_is_not_taken_for_it(recording: Recording) -> None:

@@ -48,11 +48,25 @@ class Utterance:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Keys pressed, heard as their tones in the audio."""
+
+    digits: str
+    start_ms: int
+
+
+@dataclass(frozen=True)
 class Talk:
     """Answers, says its phrases, and leaves at `leave_ms` unless hung up on before."""
 
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[Utterance | Keys, ...]
     leave_ms: int = _STAY_MS
+    sends_ms: int | None = None
+    """From then on no audio is sent any more, as from a phone that crashed; None = to the end."""
+    deaf: bool = False
+    """Says in its answer that it only sends: it hears nothing."""
+    reinvite_ms: int | None = None
+    """Asks then, in mid-call, for the same audio again (re-INVITE); None = never."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,8 @@ class Refuse:
 
     status: int
     reason: str
+    early_media: bool = False
+    """Promises audio first (183), as an announcement of the network does."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,9 @@ def customers(prompts: PromptLengths, phrase_ms: dict[str, int]) -> dict[str, Be
         "12": Refuse(503, "Service Unavailable"),
     }
 
+
+VOICED = ("01", "02", "03", "04", "07")
+"""The endings that several people speak for; the others need one voice, or none."""
 
 IMPATIENT = "07"
 """The customers who leave while the operator rings: for them no operator ever answers."""

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import addresses, behaviours, scenarios, voices
+from lab import addresses, behaviours, scenarios, troubles, voices
 from lab.addresses import Port
 from lab.behaviours import PromptLengths, Talk
 from lab.paths import LabPaths
@@ -33,6 +33,10 @@ def prepare(paths: LabPaths, prompts: PromptLengths) -> PhoneNetwork:
         if isinstance(behaviour, Talk)
     }
     operator_track = _track("operator", behaviours.OPERATOR_TALK, voices.VOICES[1], paths)
+    troubled = {
+        ending: (behaviour, _operator_track(ending, behaviour, paths))
+        for ending, behaviour in troubles.operators().items()
+    }
     customer_scenario = scenarios.called_side(
         CUSTOMERS_NAME,
         scenarios.customer_choices(people, tracks),
@@ -40,7 +44,7 @@ def prepare(paths: LabPaths, prompts: PromptLengths) -> PhoneNetwork:
     )
     operator_scenario = scenarios.called_side(
         OPERATORS_NAME,
-        scenarios.operator_choices(operator_track),
+        scenarios.operator_choices(operator_track, troubled),
         behaviours.OPERATOR_RING_MS,
     )
     return PhoneNetwork(
@@ -56,7 +60,7 @@ def prepare(paths: LabPaths, prompts: PromptLengths) -> PhoneNetwork:
 def customers(paths: LabPaths, prompts: PromptLengths) -> dict[str, behaviours.Behaviour]:
     """Give the customers' behaviours, timed by these prompts and the phrases' real lengths."""
     phrase_ms = voices.longest_ms(behaviours.PHRASES, _phrases(paths), _log(paths))
-    return behaviours.customers(prompts, phrase_ms)
+    return behaviours.customers(prompts, phrase_ms) | troubles.customers(phrase_ms)
 
 
 def first_track(ending: str, talk: Talk, paths: LabPaths) -> Path:
@@ -78,8 +82,15 @@ def sipp_arguments(scenario: Path, port: Port, first_rtp_port: int) -> tuple[str
 def _tracks(ending: str, talk: behaviours.Behaviour, paths: LabPaths) -> tuple[Path, ...]:
     if not isinstance(talk, Talk):
         return ()
-    speakers = voices.VOICES if talk.utterances else voices.VOICES[:1]
+    many = ending in behaviours.VOICED
+    speakers = voices.VOICES if many else voices.VOICES[:1]
     return tuple(_track(ending, talk, voice, paths) for voice in speakers)
+
+
+def _operator_track(ending: str, behaviour: behaviours.Behaviour, paths: LabPaths) -> Path | None:
+    if not isinstance(behaviour, Talk):
+        return None
+    return _track(f"operator{ending}", behaviour, voices.VOICES[1], paths)
 
 
 def _track(name: str, talk: Talk, voice: str, paths: LabPaths) -> Path:

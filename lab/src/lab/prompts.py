@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.behaviours import PromptLengths
 
-_BYTES_PER_MS = {".sln16": 32, ".sln": 16, ".alaw": 8, ".ulaw": 8}
+_BYTES_PER_MS = {".sln16": 32, ".sln": 16, ".alaw": 8, ".ulaw": 8, ".g722": 8}
 
 
 def length_ms(sound: Path) -> int | None:

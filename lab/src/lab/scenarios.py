@@ -58,15 +58,27 @@ def _voiced(
     return choices
 
 
-def operator_choices(track: Path) -> list[Choice]:
-    """Make the operators' branches: by extension, but first by the customer who is waiting."""
-    impatient = f"From:[^\r\n]*sip:[0-9]*{behaviours.IMPATIENT}@"
+def operator_choices(
+    track: Path, for_customers: Mapping[str, tuple[Behaviour, Path | None]] | None = None
+) -> list[Choice]:
+    """Make the operators' branches: by extension, but first by the customer who is waiting.
+
+    `for_customers` gives behaviour and audio by the last two digits of that customer's number.
+    """
     return [
         Choice("busy", _to(behaviours.OPERATOR_BUSY), Refuse(486, "Busy Here")),
         Choice("absent", _to(behaviours.OPERATOR_ABSENT), RingForever()),
-        Choice("impatient", impatient, RingForever()),
+        Choice("impatient", _for_customer(behaviours.IMPATIENT), RingForever()),
+        *(
+            Choice(f"for_{ending}", _for_customer(ending), behaviour, audio)
+            for ending, (behaviour, audio) in (for_customers or {}).items()
+        ),
         Choice("talks", ".", behaviours.OPERATOR_TALK, track),
     ]
+
+
+def _for_customer(ending: str) -> str:
+    return f"From:[^\r\n]*sip:[0-9]*{ending}@"
 
 
 def _to(number: str) -> str:
@@ -97,8 +109,10 @@ def called_side(name: str, choices: list[Choice], ring_ms: int) -> str:
 def _perform(choice: Choice, ring_ms: int) -> list[str]:
     xml = sipp_xml
     match choice.behaviour:
-        case Refuse(status, reason):
+        case Refuse(status, reason, early_media):
+            promise = [xml.send(xml.answer("183 Session Progress")), xml.pause(ring_ms)]
             return [
+                *(promise if early_media else ()),
                 xml.send(xml.response(status, reason), retransmit=True),
                 xml.receive("ACK"),
                 xml.branch("end"),
@@ -109,18 +123,34 @@ def _perform(choice: Choice, ring_ms: int) -> list[str]:
                 xml.receive_within("CANCEL", _RING_FOREVER_MS, then="cancelled", otherwise="end"),
             ]
         case Talk():
-            answered = f"{choice.name}_answered"
-            return [
-                xml.send(xml.response(180, "Ringing")),
-                xml.receive_within("CANCEL", ring_ms, then="cancelled", otherwise=answered),
-                xml.label(answered),
-                xml.send(xml.answer(), retransmit=True),
-                xml.receive("ACK"),
-                xml.stream(str(choice.track)),
-                xml.receive_within(
-                    "BYE", choice.behaviour.leave_ms, then="hung_up", otherwise="leave"
-                ),
-            ]
+            return _talk(choice.name, choice.behaviour, choice.track, ring_ms)
+
+
+def _talk(name: str, talk: Talk, track: Path | None, ring_ms: int) -> list[str]:
+    xml = sipp_xml
+    answered, again = f"{name}_answered", f"{name}_again"
+    steps = [
+        xml.send(xml.response(180, "Ringing")),
+        xml.receive_within("CANCEL", ring_ms, then="cancelled", otherwise=answered),
+        xml.label(answered),
+        xml.send(xml.answer(deaf=talk.deaf), retransmit=True),
+        xml.receive("ACK"),
+    ]
+    if talk.sends_ms != 0:
+        steps.append(xml.stream(str(track)))
+    left_ms = talk.leave_ms
+    if talk.reinvite_ms is not None:
+        left_ms -= talk.reinvite_ms
+        steps += [
+            xml.receive_within("BYE", talk.reinvite_ms, then="hung_up", otherwise=again),
+            xml.label(again),
+            xml.send(xml.reinvite(), retransmit=True),
+            xml.receive_status(100, optional=True),
+            xml.receive_status(200),
+            xml.send(xml.reinvite_ack()),
+        ]
+    steps.append(xml.receive_within("BYE", left_ms, then="hung_up", otherwise="leave"))
+    return steps
 
 
 def _endings() -> list[str]:

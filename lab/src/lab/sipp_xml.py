@@ -21,8 +21,9 @@ m=audio [rtpstream_audio_port] RTP/AVP 8 101
 a=rtpmap:8 PCMA/8000
 a=rtpmap:101 telephone-event/8000
 a=fmtp:101 0-15
-a=ptime:20
-a=sendrecv"""
+a=ptime:20"""
+_BOTH_WAYS = f"{_SDP}\na=sendrecv"
+_ONLY_SENDING = f"{_SDP}\na=sendonly"
 
 CONTACT = "<sip:phone@[local_ip]:[local_port];transport=[transport]>"
 
@@ -52,11 +53,12 @@ def plain_ok() -> str:
     )
 
 
-def answer() -> str:
-    """Answer the call, with audio from this call's RTP port."""
+def answer(status: str = "200 OK", *, deaf: bool = False) -> str:
+    """Answer the call, or promise to (183), with audio from this call's RTP port."""
+    sdp = _ONLY_SENDING if deaf else _BOTH_WAYS
     return (
-        f"SIP/2.0 200 OK\n{_SAME_DIALOG}\nContact: {CONTACT}\n"
-        f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}"
+        f"SIP/2.0 {status}\n{_SAME_DIALOG}\nContact: {CONTACT}\n"
+        f"Content-Type: application/sdp\nContent-Length: [len]\n\n{sdp}"
     )
 
 
@@ -70,12 +72,30 @@ def request_terminated() -> str:
 
 
 def bye() -> str:
-    """Hang up as the called side: From and To change places against the INVITE."""
+    """Hang up as the called side."""
+    return f"{_from_called_side('BYE', 2)}\nContent-Length: 0"
+
+
+def reinvite() -> str:
+    """Ask for the same audio again, as the called side in mid-call."""
     return (
-        "BYE [$peer] SIP/2.0\n"
+        f"{_from_called_side('INVITE', 1)}\nContact: {CONTACT}\n"
+        f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_BOTH_WAYS}"
+    )
+
+
+def reinvite_ack() -> str:
+    """Confirm the answer to a `reinvite`."""
+    return f"{_from_called_side('ACK', 1)}\nContent-Length: 0"
+
+
+def _from_called_side(method: str, sequence: int) -> str:
+    """Begin a request of the called side: From and To change places against the INVITE."""
+    return (
+        f"{method} [$peer] SIP/2.0\n"
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
         "From:[$called];tag=[pid]callee[call_number]\nTo:[$calling]\n"
-        "Call-ID: [call_id]\nCSeq: 1 BYE\nMax-Forwards: 70\nContent-Length: 0"
+        f"Call-ID: [call_id]\nCSeq: {sequence} {method}\nMax-Forwards: 70"
     )
 
 
@@ -87,7 +107,7 @@ def invite(number: str, caller: str) -> str:
         f"From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]caller[call_number]\n"
         f"To: <sip:{number}@[remote_ip]:[remote_port]>\n"
         f"Call-ID: [call_id]\nCSeq: 1 INVITE\nContact: {CONTACT}\nMax-Forwards: 70\n"
-        f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}"
+        f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_BOTH_WAYS}"
     )
 
 
@@ -116,6 +136,11 @@ def receive_within(request: str, within_ms: int, *, then: str, otherwise: str) -
         f'<recv request={quoteattr(request)} timeout="{within_ms}" '
         f"ontimeout={quoteattr(otherwise)} next={quoteattr(then)}/>"
     )
+
+
+def pause(length_ms: int) -> str:
+    """Do nothing for a while."""
+    return f'<pause milliseconds="{length_ms}"/>'
 
 
 def receive_status(status: int, *, optional: bool = False, keep_route: bool = False) -> str:

@@ -11,10 +11,11 @@ import sys
 import wave
 from array import array
 from collections.abc import Iterable
+from math import sin, tau
 from pathlib import Path
 
 from lab import host
-from lab.behaviours import Talk
+from lab.behaviours import Keys, Talk
 
 VOICES = ("en-us+m3", "en-us+f4", "en-us+m7", "en-us+f1")
 """Two men, two women. American, as the embedded recogniser's model is: of the same phrases in
@@ -28,6 +29,9 @@ _WORDS_PER_MINUTE = 140
 _NOISE_AMPLITUDE = 12
 """Line noise around -68 dBFS, far below the 256 that Asterisk takes for talk."""
 _PEAK = 16000
+_KEYPAD = "123456789*0#"
+_LOW_HZ = (697, 770, 852, 941)
+_HIGH_HZ = (1209, 1336, 1477)
 
 
 def render_phrase(phrase: str, voice: str, directory: Path, log: Path) -> array[int]:
@@ -70,13 +74,32 @@ def compose(pieces: Iterable[tuple[int, array[int]]], length_ms: int) -> array[i
     return track[: length_ms * SAMPLES_PER_MS]
 
 
+def tones(digits: str) -> array[int]:
+    """Give the tones of pressed keys, each 200 ms long with 100 ms of silence after it."""
+    samples = array("h")
+    for digit in digits:
+        row, column = divmod(_KEYPAD.index(digit), 3)
+        low, high = _LOW_HZ[row], _HIGH_HZ[column]
+        samples.extend(
+            int(_PEAK / 4 * (sin(tau * low * n / 8000) + sin(tau * high * n / 8000)))
+            for n in range(200 * SAMPLES_PER_MS)
+        )
+        samples.extend(array("h", bytes(2 * 100 * SAMPLES_PER_MS)))
+    return samples
+
+
 def write_track(talk: Talk, voice: str, target: Path, phrases: Path, log: Path) -> None:
     """Write all that one person sends during a call, as raw A-law."""
     pieces = [
-        (utterance.start_ms, render_phrase(utterance.phrase, voice, phrases, log))
-        for utterance in talk.utterances
+        (
+            said.start_ms,
+            tones(said.digits)
+            if isinstance(said, Keys)
+            else render_phrase(said.phrase, voice, phrases, log),
+        )
+        for said in talk.utterances
     ]
-    samples = compose(pieces, talk.leave_ms)
+    samples = compose(pieces, talk.leave_ms if talk.sends_ms is None else talk.sends_ms)
     if sys.byteorder == "big":
         samples.byteswap()
     raw = target.with_suffix(".s16le")

@@ -2,7 +2,7 @@
 
 Each answers, besides its own API:
 
-    GET    /_control    its state
+    GET    /_control    its state, `busy` and `peak` (requests served at once) among it
     POST   /_control    {"faults": [...], ...}: faults to come, and what the fake itself lets set
     DELETE /_control    back to the beginning
     GET    /_received   what it received, oldest first

@@ -18,12 +18,16 @@ from lab.fakes.llm import FakeLlm
 from lab.fakes.panel import FakePanel
 from lab.fakes.serving import serve_all
 from lab.fakes.sms import FakeSms
+from lab.fakes.stt import FakeStt
+from lab.fakes.tts import FakeTts
 from lab.fakes.vira import FakeVira
 
 PANEL_PORT = 8071
 VIRA_PORT = 8072
 LLM_PORT = 8073
 SMS_PORT = 8074
+STT_PORT = 8075
+TTS_PORT = 8076
 EXIT_REFUSED = 3
 
 _PORTS = typer.Option(min=1, max=65535, help="Port to listen on.")
@@ -35,12 +39,14 @@ Port = Annotated[int, _PORTS]
 
 
 @app.callback(invoke_without_command=True)
-def all_fakes(
+def all_fakes(  # noqa: PLR0913, PLR0917 - one option for each fake
     context: typer.Context,
     panel_port: Port = PANEL_PORT,
     vira_port: Port = VIRA_PORT,
     llm_port: Port = LLM_PORT,
     sms_port: Port = SMS_PORT,
+    stt_port: Port = STT_PORT,
+    tts_port: Port = TTS_PORT,
     host: Host = "127.0.0.1",
 ) -> None:
     """Serve all fakes, unless one is named."""
@@ -51,6 +57,8 @@ def all_fakes(
             ("vira", FakeVira(), vira_port),
             ("llm", FakeLlm(), llm_port),
             ("sms", FakeSms(), sms_port),
+            ("stt", FakeStt(), stt_port),
+            ("tts", FakeTts(), tts_port),
         )
 
 
@@ -76,6 +84,18 @@ def llm(port: Port = LLM_PORT, host: Host = "127.0.0.1") -> None:
 def sms(port: Port = SMS_PORT, host: Host = "127.0.0.1") -> None:
     """Serve the SMS gateways."""
     _serve(host, ("sms", FakeSms(), port))
+
+
+@app.command()
+def stt(port: Port = STT_PORT, host: Host = "127.0.0.1") -> None:
+    """Serve the OpenAI-compatible transcription server."""
+    _serve(host, ("stt", FakeStt(), port))
+
+
+@app.command()
+def tts(port: Port = TTS_PORT, host: Host = "127.0.0.1") -> None:
+    """Serve the OpenAI-compatible server that speaks."""
+    _serve(host, ("tts", FakeTts(), port))
 
 
 def _serve(host: str, *fakes: tuple[str, Fake, int]) -> None:

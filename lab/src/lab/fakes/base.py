@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -40,11 +42,23 @@ class Received:
 
 
 class Fake(ABC):
-    """One fake service. `app` is the ASGI application."""
+    """One fake service. `app` is the ASGI application.
+
+    Attributes:
+        received: what came in, oldest first.
+        faults: what is to go wrong, in this order.
+        open: cleared, it keeps every request waiting until it is set again.
+        busy: requests being served now.
+        peak: most requests that were served at once.
+    """
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.faults: list[Fault] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.busy = 0
+        self.peak = 0
         self.reset()
         routes = [
             Route(path, self._guarded(handler), methods=[method])
@@ -86,15 +100,31 @@ class Fake(ABC):
         async def serve(request: Request) -> Response:
             fault = self._next_fault()
             self.received.append(await _describe(request, fault))
-            if fault is not None:
-                if fault.kind is FaultKind.NO_CREDIT:
-                    return self.refuse_for_credit(fault.variant)
-                faulty = await answer_with(fault, request)
-                if faulty is not None:
-                    return faulty
-            return await handler(request)
+            with self._counted():
+                await self.open.wait()
+                return await self._answer_or_fail(handler, request, fault)
 
         return serve
+
+    async def _answer_or_fail(
+        self, handler: Handler, request: Request, fault: Fault | None
+    ) -> Response:
+        if fault is not None:
+            if fault.kind is FaultKind.NO_CREDIT:
+                return self.refuse_for_credit(fault.variant)
+            faulty = await answer_with(fault, request)
+            if faulty is not None:
+                return faulty
+        return await handler(request)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.busy += 1
+        self.peak = max(self.peak, self.busy)
+        try:
+            yield
+        finally:
+            self.busy -= 1
 
     def _next_fault(self) -> Fault | None:
         if not self.faults:
@@ -109,6 +139,7 @@ class Fake(ABC):
         if request.method == "DELETE":
             self.faults.clear()
             self.received.clear()
+            self.peak = self.busy
             self.reset()
         elif request.method == "POST":
             try:
@@ -118,7 +149,9 @@ class Fake(ABC):
                 self.configure(wanted)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
-        return JSONResponse({"faults": [asdict(fault) for fault in self.faults], **self.state()})
+        faults = [asdict(fault) for fault in self.faults]
+        load = {"busy": self.busy, "peak": self.peak}
+        return JSONResponse({"faults": faults, **load, **self.state()})
 
     async def _record(self, request: Request) -> Response:
         if request.method == "DELETE":

@@ -3,7 +3,8 @@
 Settable: `texts` (what the next recordings say, in order), `text` (what they say when that is used
 up), `by_audio` (SHA-256 of a recording -> text), `stt_shape` (nested · data_text · data_data_text ·
 pending), `tts_shape` (nested · url · filename · pending), `status` (200 or 201), `polls` (how often
-a pending result is not ready), `stt_token` and `tts_token` (empty takes any).
+a pending result is not ready), `waiting_word` (pending · processing · queued), `stt_token` and
+`tts_token` (empty takes any).
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class FakeVira(Fake):
         self.tts_shape = TtsShape.NESTED
         self.status = 200
         self.polls = 1
+        self.waiting_word = "pending"
         self.stt_token = ""
         self.tts_token = ""
         self.requests: list[dict[str, Any]] = []
@@ -74,7 +76,7 @@ class FakeVira(Fake):
 
     def configure(self, wanted: dict[str, Any]) -> None:
         """Sets what the module's description lists."""
-        plain = ("text", "by_audio", "status", "polls", "stt_token", "tts_token")
+        plain = ("text", "by_audio", "status", "polls", "waiting_word", "stt_token", "tts_token")
         reject_unknown(wanted, *plain, "texts", "stt_shape", "tts_shape")
         for name in plain:
             if name in wanted:
@@ -98,12 +100,16 @@ class FakeVira(Fake):
         ]
 
     def refuse_for_credit(self, variant: str) -> Response:
-        """Returns the refusal `403` (default), `balance_error`, `threshold` or `402`."""
-        match variant:
+        """Returns the refusal `403` (default), `402`, `balance_error` or `threshold`.
+
+        The last two come as 400, or with `_200` at their end as a success.
+        """
+        status = 200 if variant.endswith("_200") else 400
+        match variant.removesuffix("_200"):
             case "balance_error":
-                return JSONResponse({"error": {"type": "balanceError"}}, 400)
+                return JSONResponse({"error": {"type": "balanceError"}}, status)
             case "threshold":
-                return PlainTextResponse("your credit is below the set threshold", 400)
+                return PlainTextResponse("your credit is below the set threshold", status)
             case "402":
                 return JSONResponse({"message": "payment required"}, 402)
             case _:
@@ -183,7 +189,7 @@ class FakeVira(Fake):
     def _answer_later(self, data: dict[str, Any]) -> Response:
         job = f"job-{next(self._ids)}"
         self._pending[job] = (self.polls, data)
-        return self._answer({"status": "pending", "id": job})
+        return self._answer({"status": self.waiting_word, "id": job})
 
     async def _poll(self, request: Request) -> Response:
         job = request.query_params.get("id", "")
@@ -192,7 +198,7 @@ class FakeVira(Fake):
         polls, data = self._pending[job]
         if polls > 0:
             self._pending[job] = (polls - 1, data)
-            return self._answer({"status": "processing", "id": job})
+            return self._answer({"status": self.waiting_word, "id": job})
         return self._answer(data)
 
     async def _sound(self, request: Request) -> Response:

@@ -25,22 +25,57 @@ ENHANCE_SECONDS = Histogram(
 ENHANCE_FAILURES = Counter(
     "salehi_enhance_failures_total", "Recordings that went on as they were, enhancing failed"
 )
+ENHANCE_SKIPPED = Counter(
+    "salehi_enhance_skipped_total", "Recordings that went on as they were, time was short"
+)
 TRANSCRIPTIONS = Counter(
     "salehi_transcriptions_total",
     "Transcriptions answered: recognised, nothing_said, not_understood",
     ["outcome", "engine"],
 )
+UNITS = Counter(
+    "salehi_stt_units_total",
+    "What providers said they bill for transcriptions, each in its own units",
+    ["engine"],
+)
+FAILOVERS = Counter(
+    "salehi_stt_failovers_total",
+    "Recordings given to the next engine after this one; reason: the kind of error",
+    ["engine", "reason"],
+)
+BREAKER = Gauge(
+    "salehi_speech_breaker_state",
+    "Whether an engine is asked: 0 yes, 1 one trial at a time, 2 passed over",
+    ["engine"],
+)
 IN_FLIGHT = Gauge("salehi_speech_in_flight", "Requests that hold a place", ["pool"])
 WAITING = Gauge("salehi_speech_waiting", "Requests that wait for a place", ["pool"])
+PLACES = Gauge("salehi_speech_places", "Requests that can hold a place at once", ["pool"])
+SATURATION = Gauge(
+    "salehi_speech_saturation",
+    "Requests that hold a place or wait for one, by places; above 1 there is a queue",
+    ["pool"],
+)
 REFUSED = Counter(
     "salehi_speech_refused_total", "Requests with no place before their deadline", ["pool"]
 )
 WORKER_DEATHS = Counter(
     "salehi_stt_worker_deaths_total", "Processes of the embedded engine that died or hung"
 )
+TTS_FAILOVERS = Counter(
+    "salehi_tts_failovers_total",
+    "Texts an engine did not speak, so that the next one was asked",
+    ["engine"],
+)
 TTS_CACHE = Counter("salehi_tts_cache_total", "Texts asked for: hit or miss", ["outcome"])
 PROMPT_SYNCS = Counter(
     "salehi_prompt_syncs_total",
     "Tries to bring the prompts to Asterisk: done, failed",
+    ["outcome"],
+)
+REVIEW_COPIES = Counter(
+    "salehi_review_copies_total",
+    "Review copies: kept, deleted (their time was over), failed (the disk), dropped (too many "
+    "waited), unnamed (no attempt's UUID came with the reply)",
     ["outcome"],
 )

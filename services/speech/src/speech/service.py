@@ -13,7 +13,7 @@ from opentelemetry import trace
 
 from salehi.speech.v1 import speech_pb2, speech_pb2_grpc
 from speech import errors
-from speech.audio import write_wav
+from speech.forms import Form
 from speech.hearing import Hearing
 from speech.stt.base import Outcome
 from speech.tts.base import Synthesizer, Wording
@@ -25,10 +25,14 @@ SERVICE = "salehi.speech.v1.SpeechService"
 LANGUAGES = ("fa", "en")
 _LONGEST_TEXT = 1000
 _ANSWER_MARGIN_S = 0.1  # so that our own status arrives before the caller stops waiting
-_RATES_HZ = {
-    speech_pb2.AUDIO_FORMAT_UNSPECIFIED: 8000,
-    speech_pb2.AUDIO_FORMAT_WAV_8K: 8000,
-    speech_pb2.AUDIO_FORMAT_WAV_16K: 16000,
+_FORMS = {
+    speech_pb2.AUDIO_FORMAT_UNSPECIFIED: Form.WAV,
+    speech_pb2.AUDIO_FORMAT_WAV_8K: Form.WAV,
+    speech_pb2.AUDIO_FORMAT_WAV_16K: Form.WAV16,
+    speech_pb2.AUDIO_FORMAT_ULAW: Form.ULAW,
+    speech_pb2.AUDIO_FORMAT_ALAW: Form.ALAW,
+    speech_pb2.AUDIO_FORMAT_SLN16: Form.SLN16,
+    speech_pb2.AUDIO_FORMAT_G722: Form.G722,
 }
 _OUTCOMES = {
     Outcome.RECOGNISED: speech_pb2.TRANSCRIBE_OUTCOME_RECOGNISED,
@@ -42,6 +46,13 @@ _STATUS: list[tuple[type[errors.SpeechError], grpc.StatusCode]] = [
     (errors.ProviderRefused, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.ProviderTooSlow, grpc.StatusCode.DEADLINE_EXCEEDED),
     (errors.SpeechError, grpc.StatusCode.UNAVAILABLE),
+]
+
+_REASON_KEY = "salehi-reason"
+_REASONS: list[tuple[type[errors.SpeechError], str]] = [
+    (errors.OutOfCredit, "out_of_credit"),
+    (errors.BadToken, "bad_token"),
+    (errors.NotConfigured, "not_configured"),
 ]
 
 Context = aio.ServicerContext[object, object]
@@ -67,13 +78,18 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
         async with _named_errors(context):
             language = _language(request.language, self._language)
             heard = await self._hearing.hear(
-                request.audio, language, list(request.hotwords), self._budget_s(context)
+                request.audio,
+                language,
+                list(request.hotwords),
+                self._budget_s(context),
+                request.attempt_id,
             )
         log.info(
             "transcribed",
             attempt_id=request.attempt_id,
             outcome=heard.transcript.outcome.value,
             engine=heard.engine,
+            provider_trace=heard.transcript.trace_id,
             text_pii=heard.transcript.text,
             took_s=round(time.perf_counter() - began_s, 3),
         )
@@ -84,6 +100,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
             audio_s=heard.audio_s,
             enhance_s=heard.enhance_s,
             stt_s=heard.stt_s,
+            out_of_credit=heard.out_of_credit,
         )
 
     async def Synthesize(  # noqa: N802 - the contract's name
@@ -96,12 +113,10 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
             )
             with tracer.start_as_current_span("tts"):
                 spoken = await self._synthesizer.synthesize(
-                    wording, _rate_hz(request.format), self._budget_s(context)
+                    wording, _form(request.format), self._budget_s(context)
                 )
         return speech_pb2.SynthesizeResponse(
-            audio=write_wav(spoken.pcm, spoken.rate_hz),
-            engine=self._synthesizer.engine.name,
-            audio_s=spoken.length_s,
+            audio=spoken.audio, engine=spoken.engine, audio_s=spoken.length_s
         )
 
     def _budget_s(self, context: Context) -> float:
@@ -116,7 +131,8 @@ async def _named_errors(context: Context) -> AsyncIterator[None]:
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
         if status is not grpc.StatusCode.INVALID_ARGUMENT:
             log.warning("a request was not served", status=status.name, reason=str(error))
-        await context.abort(status, str(error))
+        reasons = [reason for kind, reason in _REASONS if isinstance(error, kind)]
+        await context.abort(status, str(error), tuple((_REASON_KEY, reason) for reason in reasons))
 
 
 def _language(asked: str, otherwise: str) -> str:
@@ -132,7 +148,8 @@ def _text(text: str) -> str:
     return text
 
 
-def _rate_hz(form: speech_pb2.AudioFormat.ValueType) -> int:
-    if form not in _RATES_HZ:
-        raise errors.BadRequest("format is unknown: AUDIO_FORMAT_WAV_8K or _16K is wanted")
-    return _RATES_HZ[form]
+def _form(wanted: speech_pb2.AudioFormat.ValueType) -> Form:
+    if wanted not in _FORMS:
+        names = ", ".join(speech_pb2.AudioFormat.keys())
+        raise errors.BadRequest(f"format is unknown: one of {names} is wanted")
+    return _FORMS[wanted]

@@ -12,24 +12,26 @@ from typing import Any
 
 import httpx
 
-from speech.errors import ProviderError, ProviderRefused, ProviderTooSlow, ProviderUnavailable
+from speech.errors import BadToken, OutOfCredit, ProviderError, ProviderUnavailable
+from speech.providers import LONGEST_ANSWER_BYTES, failure, read_limited, translated
 
-_LONGEST_ANSWER_BYTES = 1_000_000
+_NAME = "Vira"
 _NO_CREDIT_WORDS = ("balanceError", "credit is below the set threshold")
+_NOTHING_HEARD_WORDS = ("Empty Audio file", "Input file content is unexpected")
+_RESULT_PLACES = tuple(
+    f"{place}.{name}"
+    for place in ("data.data.aiResponse.result", "data.data", "data")
+    for name in ("text", "filename", "url")
+)
 _PENDING = {"pending", "processing", "queued"}
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.3, 2.0
+_MOST_POLL_FAILURES = 2
+_LONGEST_FOREIGN_WORD = 100
+_MOST = 1e6  # no request costs more units; a counter cannot take back a senseless one
 
 
-class ViraRejected(ProviderError):  # noqa: N818 - named for what happened
-    """Vira does not take this input (400).
-
-    Attributes:
-        body: its explanation; may quote the input, so it is not for logs.
-    """
-
-    def __init__(self, message: str, body: str) -> None:
-        super().__init__(message)
-        self.body = body
+class NothingHeard(ProviderError):  # noqa: N818 - named for what happened
+    """Vira finds nothing in the audio: its way to say that nobody spoke."""
 
 
 @dataclass(frozen=True)
@@ -73,84 +75,79 @@ class ViraClient:
         The caller limits the time. A result that is not ready is asked for until it is.
 
         Raises:
-            ViraRejected: it does not take this input.
+            InputRejected: it does not take this input.
+            NothingHeard: it finds nothing in the audio.
             ProviderError: it did not answer usefully.
         """
         answer = await self._send("POST", self._account.url, **content)
+        try:
+            return await self._wait_for_result(answer)
+        except ProviderError as error:
+            error.billed = True  # the request was taken, whatever became of its result
+            raise
+
+    async def _wait_for_result(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Ask for a result until it is there; asking is free, so it is repeated when it fails."""
         pause_s = _FIRST_POLL_S
+        failures = 0
         job = pending_job(answer)
         while job is not None:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
-            answer = await self._send("GET", self._account.poll_url, params={"id": job})
-            job = job if pending_job(answer, job) else None
+            try:
+                answer = await self._send("GET", self._account.poll_url, params={"id": job})
+            except ProviderError as error:
+                failures += 1
+                if not error.retryable or failures > _MOST_POLL_FAILURES:
+                    raise
+                continue
+            job = pending_job(answer, job)
         return answer
 
     async def _send(self, method: str, url: str, **content: Any) -> dict[str, Any]:
         headers = {"gateway-token": self._account.token, "accept": "application/json"}
         try:
             async with self._http.stream(method, url, headers=headers, **content) as response:
-                body = await read_limited(response, _LONGEST_ANSWER_BYTES)
+                body = await read_limited(response, LONGEST_ANSWER_BYTES, _NAME)
         except httpx.HTTPError as error:
-            raise translated(error) from error
+            raise translated(error, _NAME) from error
         text = body.decode("utf-8", errors="replace")
-        self._check(response.status_code, text)
-        return _parsed(text)
+        answer = _parsed(text)
+        refusal = self._refusal(response, text, answer)
+        if refusal is not None:
+            refusal.trace_id = trace_of(answer)
+            raise refusal
+        if answer is None:
+            raise ProviderUnavailable("Vira's answer is not a JSON object")
+        return answer
 
-    def _check(self, status: int, body: str) -> None:
-        if status in {402, 403} or any(word in body for word in _NO_CREDIT_WORDS):
-            raise ProviderRefused("Vira has no credit left: top up the account")
+    def _refusal(
+        self, response: httpx.Response, body: str, answer: dict[str, Any] | None
+    ) -> ProviderError | None:
+        """Tell a refusal from an answer. Words count only where no result stands beside them."""
+        status = response.status_code
+        if not response.is_success or first_text(answer, *_RESULT_PLACES) is None:
+            if status in {402, 403} or any(word in body for word in _NO_CREDIT_WORDS):
+                return OutOfCredit("Vira has no credit left: top up the account")
+            if any(phrase in body for phrase in _NOTHING_HEARD_WORDS):
+                return NothingHeard("Vira finds nothing in the audio")
         if status == 401:
-            raise ProviderRefused(f"Vira does not accept the token: check {self._account.setting}")
-        if status == 400:
-            raise ViraRejected(f"Vira rejected the input{_failed_fields(body)}", body)
-        if status in {408, 429} or status >= 500:
-            raise ProviderUnavailable(f"Vira answered HTTP {status}", retryable=True)
-        if status not in {200, 201}:
-            raise ProviderUnavailable(f"Vira answered HTTP {status}")
+            return BadToken(f"Vira does not accept the token: check {self._account.setting}")
+        return failure(response, _NAME, hint=_failed_fields(answer))
 
 
-def translated(error: httpx.HTTPError) -> ProviderError:
-    """Say in the service's own words what went wrong on the way."""
-    kind = type(error).__name__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
-        return ProviderUnavailable(f"Vira cannot be reached ({kind})", retryable=True)
-    if isinstance(error, httpx.TimeoutException):
-        return ProviderTooSlow("Vira did not answer in time")
-    retryable = isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError))
-    return ProviderUnavailable(f"the connection to Vira broke ({kind})", retryable=retryable)
-
-
-async def read_limited(response: httpx.Response, limit_bytes: int) -> bytes:
-    """Read a body that is being streamed.
-
-    Raises:
-        ProviderUnavailable: it is longer than `limit_bytes`.
-    """
-    body = bytearray()
-    async for part in response.aiter_bytes():
-        body += part
-        if len(body) > limit_bytes:
-            raise ProviderUnavailable(f"Vira answered more than {limit_bytes} bytes")
-    return bytes(body)
-
-
-def _parsed(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> dict[str, Any] | None:
+    """Read a JSON object; None for anything else."""
     try:
         answer = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProviderUnavailable("Vira's answer is not JSON") from error
-    if not isinstance(answer, dict):
-        raise ProviderUnavailable("Vira's answer is not a JSON object")
-    return answer
-
-
-def _failed_fields(body: str) -> str:
-    """Name the fields Vira's validation refuses; nothing when it does not say."""
-    try:
-        results = dig(json.loads(body), "data.additionalInfo.additionalInfo.validationResults")
     except (ValueError, RecursionError):
-        return ""
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _failed_fields(answer: dict[str, Any] | None) -> str:
+    """Name the fields Vira's validation refuses; nothing when it does not say."""
+    results = dig(answer, "data.additionalInfo.additionalInfo.validationResults")
     if not isinstance(results, list):
         return ""
     fields = [
@@ -158,7 +155,21 @@ def _failed_fields(body: str) -> str:
         for result in results
         if isinstance(result, dict) and result.get("passed") is False
     ]
-    return f": {', '.join(fields)}" if fields else ""
+    return f": {', '.join(fields)[:_LONGEST_FOREIGN_WORD]}" if fields else ""
+
+
+def trace_of(answer: dict[str, Any] | None) -> str:
+    """Give Vira's own name for a request, which its support asks for; empty without one."""
+    return (first_text(answer, "meta.traceId", "data.meta.traceId") or "")[:_LONGEST_FOREIGN_WORD]
+
+
+def units_of(answer: dict[str, Any]) -> float:
+    """Give the units Vira bills for a request; 0 when it does not say."""
+    for path in ("data.data.aiResponse.meta.units", "data.aiResponse.meta.units"):
+        units = dig(answer, path)
+        if isinstance(units, (int, float)) and not isinstance(units, bool) and 0 < units < _MOST:
+            return float(units)
+    return 0.0
 
 
 def dig(answer: Any, path: str) -> Any:

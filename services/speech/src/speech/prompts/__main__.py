@@ -15,6 +15,7 @@ from speech.engines import build_tts, http_client
 from speech.programs import require_programs
 from speech.prompts.catalogue import load_prompts
 from speech.prompts.remote import is_remote, send
+from speech.prompts.sound_dir import SoundDir
 from speech.prompts.sync import PromptSync, SyncFailed, SyncReport
 from speech.settings import SpeechSettings
 
@@ -33,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"sync_audio: {len(report.written)} prompts made ({', '.join(report.written) or 'none'}), "
         f"{len(report.unchanged)} unchanged, {len(report.removed)} other forms removed"
     )
+    if report.stand_in:
+        print(  # noqa: T201 - a command line prints
+            f"sync_audio: spoken by {report.stand_in}, because {'; '.join(report.reasons)}",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -62,7 +68,7 @@ async def _bring(
         return await _sync(settings, Path(target), spoken)
     with tempfile.TemporaryDirectory() as directory:
         report = await _sync(settings, Path(directory), spoken)
-        await send(Path(directory) / spoken, target, spoken)
+        await send(Path(directory) / spoken, target, settings.prompt_forms)
         return report
 
 
@@ -70,7 +76,12 @@ async def _sync(settings: SpeechSettings, root: Path, language: str) -> SyncRepo
     prompts = load_prompts(settings.find_prompts_file(), language)
     async with http_client(settings) as http:
         synthesizer = build_tts(settings, http)
-        sync = PromptSync(prompts, synthesizer, root, timeout_s=settings.tts_timeout)
+        sync = PromptSync(
+            prompts,
+            synthesizer.speakers,
+            SoundDir(root, language, settings.prompt_forms),
+            timeout_s=settings.tts_timeout,
+        )
         return await sync.sync()
 
 

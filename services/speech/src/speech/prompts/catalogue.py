@@ -11,7 +11,8 @@ import yaml
 from servicekit.errors import StartupError
 
 PROMPT_NAMES = ("hello", "goodby", "yes", "number", "onhold")
-_RECORDINGS = (".mp3", ".wav")
+# .m4a is not taken: it is looked for so that whoever puts one there is told.
+_RECORDINGS = (".mp3", ".wav", ".ogg", ".flac", ".m4a")
 _LONGEST_TEXT = 1000
 
 

@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from speech.forms import Form
 from speech.prompts.catalogue import PROMPT_NAMES
-from speech.prompts.sound_dir import OTHER_FORMS
+from speech.prompts.sound_dir import other_forms
 from speech.prompts.sync import SyncFailed
 
 _REMOTE = re.compile(r"(?P<host>(?:[\w.-]+@)?[\w.-]+):(?P<path>/[^\0]*)")
@@ -21,14 +22,19 @@ def is_remote(destination: str) -> bool:
     return _REMOTE.fullmatch(destination) is not None
 
 
-def commands(directory: Path, destination: str, language: str, *, rsync: bool) -> list[list[str]]:
-    """Give the commands that copy a directory's prompts and remove other forms of them there."""
+def commands(
+    directory: Path, destination: str, forms: Sequence[Form], *, rsync: bool
+) -> list[list[str]]:
+    """Give the commands that copy a directory's prompts and remove other forms of them there.
+
+    The directory is named for its language, here and there.
+    """
     found = _REMOTE.fullmatch(destination)
     if found is None or found["host"].startswith("-"):
         raise SyncFailed(f"{destination} is no user@host:/directory")
-    target = f"{found['path'].rstrip('/')}/{language}"
-    files = sorted(str(path) for path in directory.glob("*.wav"))
-    stale = [f"{target}/{name}.{form}" for name in PROMPT_NAMES for form in OTHER_FORMS]
+    target = f"{found['path'].rstrip('/')}/{directory.name}"
+    files = [f"{directory}/{name}.{form}" for name in PROMPT_NAMES for form in forms]
+    stale = [f"{target}/{name}.{form}" for name in PROMPT_NAMES for form in other_forms(forms)]
     make = ["ssh", found["host"], f"mkdir -p -- {shlex.quote(target)}"]
     tidy = ["ssh", found["host"], f"rm -f -- {shlex.join(stale)}"]
     there = f"{found['host']}:{target}/"
@@ -40,14 +46,14 @@ def commands(directory: Path, destination: str, language: str, *, rsync: bool) -
     return [make, copy, tidy]
 
 
-async def send(directory: Path, destination: str, language: str) -> None:
-    """Copy a directory's prompts to `user@host:/directory`/`language`.
+async def send(directory: Path, destination: str, forms: Sequence[Form]) -> None:
+    """Copy a language's directory of prompts to `user@host:/directory`.
 
     Raises:
         SyncFailed: ssh, rsync or scp failed; their own words are on stderr.
     """
     rsync = shutil.which("rsync") is not None
-    for command in commands(directory, destination, language, rsync=rsync):
+    for command in commands(directory, destination, forms, rsync=rsync):
         await _run(command, destination)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from speech.audio import write_wav
-from speech.enhance import level
 from speech.errors import ProgramFailed, SpeechError
+from speech.forms import Form, NotAudio, encode
 from speech.prompts.catalogue import Prompt
-from speech.tts.base import Synthesizer, Wording
+from speech.tts.base import Speaker, Wording
+from speech.tts.cache import MADE_BY
+from speech.tts.loudness import master_of
 
-RATE_HZ = 8000
-"""Asterisk plays a file named .wav at 8 kHz only."""
-_FORM = 1  # raised when the way prompts are made changes
+Sounds = Mapping[Form, bytes]
+"""One prompt in every form Asterisk is given."""
 _CONVERT_TIMEOUT_S = 60.0
 
 
@@ -22,53 +24,64 @@ class PromptUnmakeable(Exception):  # noqa: N818 - named for what happened
     """A prompt cannot be made; the message names it and says what to do."""
 
 
-async def source_hash(prompt: Prompt, synthesizer: Synthesizer) -> str:
-    """Name what a prompt is made from: another name, another sound.
+async def recording_source(recording: Path) -> str:
+    """Name what a recorded prompt is made from: another name, another sound.
 
     Raises:
-        PromptUnmakeable: its recording cannot be read.
+        PromptUnmakeable: the recording cannot be read.
     """
-    if prompt.recording is not None:
-        content = await _read(prompt)
-        return hashlib.sha256(b"%d recording " % _FORM + content).hexdigest()
-    engine = synthesizer.engine
-    voice = engine.voice_of(Wording(prompt.text, prompt.language))
-    parts = json.dumps([_FORM, engine.name, voice, prompt.language, prompt.text])
-    return hashlib.sha256(parts.encode()).hexdigest()
+    content = await _read(recording)
+    return hashlib.sha256(b"%d recording " % MADE_BY + content).hexdigest()
 
 
-async def render(prompt: Prompt, synthesizer: Synthesizer, timeout_s: float) -> bytes:
-    """Give the prompt as an 8 kHz WAV file.
+def spoken_source(prompt: Prompt, speaker: Speaker) -> str:
+    """Name what a spoken prompt is made from; another voice is another source."""
+    wording = Wording(prompt.text, prompt.language)
+    parts = [MADE_BY, *speaker.engine.identity(wording), prompt.language, prompt.text]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+async def render_recording(recording: Path, forms: Sequence[Form]) -> Sounds:
+    """Convert a recording.
 
     Raises:
-        PromptUnmakeable: it cannot be spoken or its recording cannot be converted.
+        PromptUnmakeable: it cannot be read or converted.
     """
-    if prompt.recording is not None:
-        try:
-            spoken = await level(await _read(prompt), RATE_HZ, _CONVERT_TIMEOUT_S)
-        except ProgramFailed as error:
-            raise PromptUnmakeable(
-                f"{prompt.recording} cannot be converted ({error}): give an MP3 or WAV file"
-            ) from error
-    else:
-        wording = Wording(prompt.text, prompt.language)
-        try:
-            spoken = await synthesizer.synthesize(wording, RATE_HZ, timeout_s)
-        except SpeechError as error:
-            raise PromptUnmakeable(
-                f"the prompt {prompt.language}/{prompt.name} cannot be spoken ({error}): "
-                f"try again, or put a recording {prompt.name}.mp3 beside PROMPTS_FILE"
-            ) from error
-    if not spoken.pcm:
-        raise PromptUnmakeable(f"the prompt {prompt.language}/{prompt.name} came out empty")
-    return write_wav(spoken.pcm, spoken.rate_hz)
-
-
-async def _read(prompt: Prompt) -> bytes:
-    assert prompt.recording is not None  # noqa: S101 - asked for by callers that have one
+    content = await _read(recording)
     try:
-        return await asyncio.to_thread(prompt.recording.read_bytes)
+        master = await master_of(content, _CONVERT_TIMEOUT_S)
+        sounds = {form: await encode(master, form, _CONVERT_TIMEOUT_S) for form in forms}
+    except (NotAudio, ProgramFailed) as error:
+        raise PromptUnmakeable(
+            f"{recording} cannot be converted ({error}): give an MP3, WAV, OGG or FLAC file"
+        ) from error
+    if not master.pcm:
+        raise PromptUnmakeable(f"{recording} holds no sound: give another, or take it away")
+    return sounds
+
+
+async def render_spoken(
+    prompt: Prompt, speaker: Speaker, forms: Sequence[Form], timeout_s: float
+) -> Sounds:
+    """Have the prompt's text spoken.
+
+    Raises:
+        PromptUnmakeable: it cannot be spoken.
+    """
+    wording = Wording(prompt.text, prompt.language)
+    try:
+        return {form: (await speaker.speak(wording, form, timeout_s)).audio for form in forms}
+    except SpeechError as error:
+        raise PromptUnmakeable(
+            f"the prompt {prompt.language}/{prompt.name} cannot be spoken ({error}): "
+            f"try again, or put a recording {prompt.name}.mp3 beside PROMPTS_FILE"
+        ) from error
+
+
+async def _read(recording: Path) -> bytes:
+    try:
+        return await asyncio.to_thread(recording.read_bytes)
     except OSError as error:
         raise PromptUnmakeable(
-            f"{prompt.recording} cannot be read ({error.strerror}): make it readable"
+            f"{recording} cannot be read ({error.strerror}): make it readable"
         ) from error

@@ -1,14 +1,12 @@
-"""Speech to text: what an engine implements, and what every engine gets."""
+"""Speech to text: what an engine implements."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from speech.audio import Recording
-from speech.guard import Guard
 
 
 class Outcome(enum.Enum):
@@ -20,26 +18,46 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Utterance:
+    """Something said, to be transcribed.
+
+    Attributes:
+        recording: what was said.
+        language: the language spoken, `fa` or `en`.
+        hotwords: single words the speaker is likely to use.
+    """
+
+    recording: Recording
+    language: str
+    hotwords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Transcript:
     """What was said.
 
     Attributes:
         outcome: how it ended.
         text: the words; empty unless recognised. Personal data.
+        units: what the provider bills for it, in its own units; 0 when it does not say.
+        trace_id: the provider's own name for the request, for its support; empty without one.
     """
 
     outcome: Outcome
     text: str = ""
+    units: float = field(default=0.0, compare=False)
+    trace_id: str = field(default="", compare=False)
 
     @classmethod
-    def of(cls, text: str) -> Transcript:
+    def of(cls, text: str, *, units: float = 0.0, trace_id: str = "") -> Transcript:
         """Give the transcript of an engine's words; none means not understood."""
         words = text.strip()
-        return cls(Outcome.RECOGNISED, words) if words else cls(Outcome.NOT_UNDERSTOOD)
+        outcome = Outcome.RECOGNISED if words else Outcome.NOT_UNDERSTOOD
+        return cls(outcome, words, units, trace_id)
 
 
 class SttEngine(Protocol):
-    """Turns speech into text. Implement `recognise`; the guard adds the rest."""
+    """Turns speech into text. Implement `recognise`; the guard and the transcriber add the rest."""
 
     @property
     def name(self) -> str:
@@ -51,43 +69,15 @@ class SttEngine(Protocol):
         """Languages it understands."""
         ...
 
-    async def recognise(
-        self, recording: Recording, hotwords: Sequence[str], timeout_s: float
-    ) -> Transcript:
-        """Transcribe a recording in which somebody speaks.
+    @property
+    def paid(self) -> bool:
+        """Whether a request may cost money."""
+        ...
+
+    async def recognise(self, utterance: Utterance) -> Transcript:
+        """Transcribe something said; takes as long as it takes, the guard waits no longer.
 
         Raises:
             ProviderError: no answer.
         """
         ...
-
-
-class Transcriber:
-    """An engine behind its guard."""
-
-    def __init__(self, engine: SttEngine, guard: Guard) -> None:
-        self.engine = engine
-        self._guard = guard
-
-    def expect_place(self, budget_s: float) -> None:
-        """Check that a recording that comes now can be served within `budget_s` seconds.
-
-        Raises:
-            AtCapacity: not to be expected.
-        """
-        self._guard.expect_place(budget_s)
-
-    async def transcribe(
-        self, recording: Recording, hotwords: Sequence[str], budget_s: float
-    ) -> Transcript:
-        """Transcribe within `budget_s` seconds.
-
-        Raises:
-            AtCapacity: no place in time.
-            ProviderError: no answer.
-        """
-
-        async def request(timeout_s: float) -> Transcript:
-            return await self.engine.recognise(recording, hotwords, timeout_s)
-
-        return await self._guard.ask(request, budget_s)

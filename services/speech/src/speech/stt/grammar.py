@@ -38,7 +38,16 @@ class Automaton:
 
 def load_sentences(language: str) -> frozenset[Sentence]:
     """Give every sentence of the grammar that ships for a language; rare words are marked."""
-    file = resources.files("speech.stt") / "data" / f"replies_{language}.txt"
+    return load_consents(language) | _load("replies", language)
+
+
+def load_consents(language: str) -> frozenset[Sentence]:
+    """Give the sentences of the grammar that put a caller through to an operator."""
+    return _load("consents", language)
+
+
+def _load(kind: str, language: str) -> frozenset[Sentence]:
+    file = resources.files("speech.stt") / "data" / f"{kind}_{language}.txt"
     return parse_templates(file.read_text(encoding="utf-8"))
 
 

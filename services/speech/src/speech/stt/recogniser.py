@@ -8,13 +8,14 @@ speech, word by word, tells whether it was said at all. Blocking; runs in a work
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pocketsphinx
 
 from speech.audio import Recording
 from speech.stt.conditioning import condition
-from speech.stt.grammar import build_automaton, load_sentences, plain
+from speech.stt.grammar import Sentence, build_automaton, load_consents, load_sentences, plain
 
 _GRAMMAR = "replies"
 _PHONES = "phones"
@@ -84,6 +85,9 @@ class Fit:
 
 
 _BIAS, _MEAN, _WORST, _UNEXPLAINED, _SILENCE = 6.9, 2.2, 0.2, -3.1, 3.0
+CONSENT_MARGIN = 2.0
+"""What a yes must reach beyond everything else: it connects a person to an operator, and one
+connected without wanting it costs more than one whose yes is not understood."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +97,17 @@ class Heard:
     Attributes:
         text: the best whole sentence; empty when none fits at all. Personal data.
         fit: how well it fits; None without a sentence.
+        margin: how far above 0 the fit's score must be.
     """
 
     text: str
     fit: Fit | None
+    margin: float = 0.0
 
     @property
     def accepted(self) -> bool:
         """Whether the sentence was really said, as far as can be told."""
-        return self.fit is not None and self.fit.score > 0
+        return self.fit is not None and self.fit.score > self.margin
 
 
 class Recogniser:
@@ -109,7 +115,8 @@ class Recogniser:
 
     def __init__(self, language: str = "en") -> None:
         sentences = load_sentences(language)
-        self._sentences = {tuple(map(plain, sentence)) for sentence in sentences}
+        self._sentences = _spoken(sentences)
+        self._consents = _spoken(load_consents(language))
         automaton = build_automaton(sentences)
         self._decoder = pocketsphinx.Decoder(**_OPTIONS)
         grammar = self._decoder.create_fsg(
@@ -124,12 +131,14 @@ class Recogniser:
             return Heard("", None)
         pcm = condition(recording)
         text = self._decode(_GRAMMAR, pcm)
-        if tuple(text.split()) not in self._sentences:
+        sentence = tuple(text.split())
+        if sentence not in self._sentences:
             return Heard("", None)
         words = self._segments()
         self._decode(_PHONES, pcm)
         phones = self._segments()
-        return Heard(text, judge(_spans(words, phones)))
+        margin = CONSENT_MARGIN if sentence in self._consents else 0.0
+        return Heard(text, judge(_spans(words, phones)), margin)
 
     def _decode(self, search: str, pcm: bytes) -> str:
         self._decoder.activate_search(search)
@@ -148,6 +157,10 @@ class Recogniser:
             )
             for part in self._decoder.seg() or ()
         ]
+
+
+def _spoken(sentences: Iterable[Sentence]) -> set[Sentence]:
+    return {tuple(map(plain, sentence)) for sentence in sentences}
 
 
 def _spans(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -25,8 +27,10 @@ _START_TIMEOUT_S = 30.0
 _RESTART_PAUSE_S = 0.5
 _TRIES = 2
 _HUNG_S = 30.0
-"""A minute of speech takes 10 s. Callers give up earlier; the worker then finishes for nothing,
-which costs less than starting it anew."""
+"""A minute of speech takes 10 s."""
+_ABANDONED_S = 1.0
+"""How long a worker goes on for a caller who gave up: most recordings end within it, and finishing
+one costs less than starting a worker anew, which takes a second."""
 
 
 class WorkerDied(Exception):  # noqa: N818 - named for what happened
@@ -100,7 +104,7 @@ class WorkerPool:
             return
         job.tries += 1
         try:
-            text = await _ask(child, job.recording)
+            text = await _ask(child, job)
         except WorkerDied:
             if not job.answer.done():
                 self._retry(job)
@@ -125,10 +129,11 @@ async def _expect_ready(child: Child) -> None:
         raise WorkerDied("it ended while starting")
 
 
-async def _ask(child: Child, recording: Recording) -> str:
+async def _ask(child: Child, job: _Job) -> str:
+    recording = job.recording
     head = REQUEST.pack(len(recording.pcm), recording.rate_hz, recording.band_hz)
     try:
-        async with asyncio.timeout(_HUNG_S):
+        async with _patience(job):
             child.stdin.write(head + recording.pcm)
             await child.stdin.drain()
             (length,) = ANSWER.unpack(await child.stdout.readexactly(ANSWER.size))
@@ -138,3 +143,27 @@ async def _ask(child: Child, recording: Recording) -> str:
     except (OSError, asyncio.IncompleteReadError) as error:
         raise WorkerDied("it ended") from error
     return str(json.loads(body)["text"])
+
+
+@asynccontextmanager
+async def _patience(job: _Job) -> AsyncIterator[None]:
+    """Limit the time a worker has; there is less of it once nobody waits for the answer.
+
+    Raises:
+        TimeoutError: it is over.
+    """
+    loop = asyncio.get_running_loop()
+    works = True
+    async with asyncio.timeout(_HUNG_S) as limit:
+
+        def give_up_soon(_answer: asyncio.Future[str]) -> None:
+            # Scheduled when the caller left, it may run only after the worker has answered.
+            if works and not limit.expired():
+                limit.reschedule(loop.time() + _ABANDONED_S)
+
+        job.answer.add_done_callback(give_up_soon)
+        try:
+            yield
+        finally:
+            works = False
+            job.answer.remove_done_callback(give_up_soon)

@@ -18,15 +18,15 @@ class EspeakTts:
 
     name = "espeak-ng"
 
-    def voice_of(self, wording: Wording) -> str:
-        """Give the voice: the one asked for, else the language's.
+    def identity(self, wording: Wording) -> tuple[str, ...]:
+        """Give engine and voice: the one asked for, else the language's.
 
         Raises:
             BadRequest: the name is no voice's.
         """
         if wording.voice and not _VOICE_NAME.fullmatch(wording.voice):
             raise BadRequest("voice is no espeak-ng voice: a name such as en-us or fa is wanted")
-        return wording.voice or _VOICES[wording.language]
+        return (self.name, wording.voice or _VOICES[wording.language])
 
     async def speak(self, wording: Wording, timeout_s: float) -> bytes:
         """Give the spoken text as a WAV file.
@@ -36,7 +36,7 @@ class EspeakTts:
             ProviderUnavailable: espeak-ng failed.
         """
         # The text goes in on stdin (-b 1: UTF-8), so one that begins with "-" is no option.
-        voice = self.voice_of(wording)
+        _, voice = self.identity(wording)
         argv = ["espeak-ng", "-v", voice, "-s", _WORDS_PER_MINUTE, "-b", "1", "--stdin", "--stdout"]
         try:
             return await run_program(argv, wording.text.encode(), timeout_s)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import httpx
 
-from speech.errors import BadRequest, ProviderUnavailable
-from speech.tts.base import Wording
-from speech.vira import ViraClient, ViraRejected, first_text, read_limited, translated
+from speech.errors import BadRequest, InputRejected, ProviderUnavailable
+from speech.providers import read_limited, translated
+from speech.tts.base import LONGEST_AUDIO_BYTES, Wording
+from speech.vira import ViraClient, first_text
 
-_LONGEST_AUDIO_BYTES = 20_000_000
 _URL_PATHS = ("data.data.aiResponse.result.filename", "data.data.filename", "data.filename",
               "data.data.url", "data.url")  # fmt: skip
 
@@ -23,9 +23,9 @@ class ViraTts:
         self._http = http
         self._speaker = speaker
 
-    def voice_of(self, wording: Wording) -> str:
-        """Give the speaker: the one asked for, else the one that is set."""
-        return wording.voice or self._speaker
+    def identity(self, wording: Wording) -> tuple[str, ...]:
+        """Give engine and speaker: the one asked for, else the one that is set."""
+        return (self.name, wording.voice or self._speaker)
 
     async def speak(self, wording: Wording, timeout_s: float) -> bytes:
         """Give the spoken text as an MP3 file.
@@ -35,15 +35,16 @@ class ViraTts:
             ProviderError: no answer.
         """
         del timeout_s  # the guard awaits no longer; a cancelled request is closed
+        _, speaker = self.identity(wording)
         content = {
             "text": wording.text,
-            "speaker": self.voice_of(wording),
+            "speaker": speaker,
             "speed": 1,
             "timestamp": False,
         }
         try:
             answer = await self._client.request(json=content)
-        except ViraRejected as error:
+        except InputRejected as error:
             raise BadRequest(str(error)) from error
         address = first_text(answer, *_URL_PATHS)
         if not address or not address.startswith(("http://", "https://")):
@@ -59,8 +60,8 @@ class ViraTts:
                         f"Vira's audio file answered HTTP {response.status_code}",
                         retryable=response.status_code >= 500,
                     )
-                return await read_limited(response, _LONGEST_AUDIO_BYTES)
+                return await read_limited(response, LONGEST_AUDIO_BYTES, "Vira")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if isinstance(error, httpx.InvalidURL):
                 raise ProviderUnavailable("Vira's audio file has a broken address") from error
-            raise translated(error) from error
+            raise translated(error, "Vira") from error

@@ -1,0 +1,1 @@
+"""What a call costs: the gateway against a simulated ARI, and five services beside Asterisk."""

@@ -1,0 +1,94 @@
+"""`python -m bench_calls`: what a call costs the gateway, and the five services beside Asterisk.
+
+python -m bench_calls simulated --calls 3000 --rate 50 --at-once 1000
+python -m bench_calls real --rates 5,10,15
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from bench_calls.real import RealBench, Row
+from bench_calls.simulated import Cost, Load, SimulatedBench
+from e2e_support import lab
+from e2e_support.stack import SERVICES
+from lab.paths import REPOSITORY, LabPaths
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="bench_calls", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    simulated = kinds.add_parser("simulated", help="the gateway against a simulated ARI")
+    simulated.add_argument("--calls", type=int, default=3000, help="calls in all")
+    simulated.add_argument("--rate", type=float, default=50.0, help="originates per second")
+    simulated.add_argument("--at-once", type=int, default=1000, help="calls that live at once")
+    simulated.add_argument("--http", action="store_true", help="send all requests over HTTP")
+    real = kinds.add_parser("real", help="five services against the lab's Asterisk")
+    real.add_argument("--rates", default="5,10,15", help="calls per second, one run for each")
+    real.add_argument("--seconds", type=float, default=30.0, help="how long each run dials")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        if wanted.kind == "simulated":
+            load = Load(wanted.calls, wanted.rate, wanted.at_once, over_websocket=not wanted.http)
+            _show(asyncio.run(SimulatedBench(Path(directory), load).run()))
+        else:
+            rates = [float(rate) for rate in wanted.rates.split(",")]
+            asyncio.run(_real(Path(directory), rates, wanted.seconds))
+    return 0
+
+
+async def _real(home: Path, rates: list[float], for_s: float) -> None:
+    await lab.up()
+    bench = RealBench(home, LabPaths(REPOSITORY / ".lab").env_file)
+    columns = ("Asterisk", "ours", *SERVICES)
+    _say("CPU ms per call   " + "".join(f"{column:>12}" for column in columns) + "   results")
+    for rate in rates:
+        _say(_line(await bench.at_rate(rate, for_s)))
+
+
+def _line(row: Row) -> str:
+    costs = (row.asterisk_ms, row.ours_ms, *(row.cpu_ms[name] for name in SERVICES))
+    results = ", ".join(f"{count} {name}" for name, count in row.results.items())
+    return (
+        f"{row.per_second:>8g} calls/s   "
+        + "".join(f"{ms:>12.1f}" for ms in costs)
+        + f"   {results}"
+    )
+
+
+def _show(cost: Cost) -> None:
+    figures, load = cost.figures, cost.load
+    lines = {
+        "calls": f"{load.calls}, {load.per_second:g} originates per second",
+        "requests": f"{figures['requests_over_websocket']} over the WebSocket, "
+        f"{figures['requests_over_http']} over HTTP",
+        "most channels at once": figures["most_channels"],
+        "left on Asterisk": f"{figures['channels']} channels, {figures['bridges']} bridges, "
+        f"{figures['stored_recordings']} recordings",
+        "calls lost": cost.lost,
+        "held back, unanswered": f"{cost.held_back}, {cost.unanswered}",
+        "results": ", ".join(f"{count} {name}" for name, count in cost.results.items()),
+        "gateway CPU per call": f"{cost.cpu_ms:.2f} ms",
+        "simulated ARI's": f"{cost.ari_cpu_ms:.2f} ms",
+        "gateway memory": " -> ".join(f"{memory:.0f}" for memory in cost.memory_mib) + " MiB",
+        "gateway tasks": " -> ".join(str(tasks) for tasks in cost.tasks),
+    }
+    for name, value in lines.items():
+        _say(f"{name:<24}{value}")
+    _say("from event to next command, ms:  count      p50      p99      max")
+    for kind, spread in figures["reactions"].items():
+        took = "".join(f"{spread[column]:>9.2f}" for column in ("p50_ms", "p99_ms", "max_ms"))
+        _say(f"  {kind:<28}{spread['count']:>8}{took}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a command line prints
+
+
+if __name__ == "__main__":
+    sys.exit(main())

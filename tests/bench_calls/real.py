@@ -1,0 +1,121 @@
+"""The five services against the lab's Asterisk and its SIP customers: who uses how much CPU.
+
+Speech is transcribed by a fake of the provider, as in production by a provider: what recognition
+itself would cost on board is not the engine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench_calls.processes import tree_cpu_s
+from e2e_support.stack import SERVICES, Stack, stack
+from lab.control import ASTERISK_NAME
+from lab.fakes.serving import serving
+from lab.fakes.vira import FakeVira
+from lab.processes import running_parts
+from salehi.dialer.v1 import dialer_pb2
+
+_SAYS_NO = "02"
+_HEARD = "no thank you"
+_LINES = tuple(f"0219100{number}" for number in range(1000, 1020))
+_LOOK_EVERY_S = 1.0
+_LONGEST_CALL_S = 60.0
+_MOST_CALLS = 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one rate cost.
+
+    Attributes:
+        results: how many calls came to what.
+        cpu_ms: CPU time per call, milliseconds, by process: Asterisk and the services.
+    """
+
+    per_second: float
+    calls: int
+    results: Mapping[str, int]
+    cpu_ms: Mapping[str, float]
+
+    @property
+    def ours_ms(self) -> float:
+        """CPU time of the five services per call, milliseconds."""
+        return sum(self.cpu_ms[name] for name in SERVICES)
+
+    @property
+    def asterisk_ms(self) -> float:
+        """CPU time of Asterisk per call, milliseconds."""
+        return self.cpu_ms[ASTERISK_NAME]
+
+
+class RealBench:
+    """Runs at one rate after the other, each with services and databases of its own."""
+
+    def __init__(self, home: Path, lab_env: Path) -> None:
+        """Use the lab that runs with these settings."""
+        self._home = home
+        self._lab_env = lab_env
+
+    async def at_rate(self, per_second: float, for_s: float) -> Row:
+        """Dial at a steady rate for so long, and wait for every result."""
+        calls = min(round(per_second * for_s), _MOST_CALLS)
+        home = self._home / f"rate-{per_second:g}"
+        home.mkdir()
+        vira = FakeVira()
+        vira.configure({"text": _HEARD})
+        async with (
+            serving(vira) as provider,
+            stack(
+                home, self._lab_env, *SERVICES[:-1], **_settings(provider, per_second, calls)
+            ) as running,
+        ):
+            await running.ready()
+            await running.start("dialer")
+            await _dialer_is_up(running)
+            pids = _pids(running)
+            before = {name: tree_cpu_s(pid) for name, pid in pids.items()}
+            results = await _all_results(running, calls, per_second)
+            cpu_ms = {
+                name: (tree_cpu_s(pid) - before[name]) * 1000 / calls for name, pid in pids.items()
+            }
+        return Row(per_second, calls, results, cpu_ms)
+
+
+def _settings(provider: str, per_second: float, calls: int) -> dict[str, str]:
+    numbers = (f"0912{number:05d}{_SAYS_NO}" for number in range(calls))
+    return {
+        "STATIC_CONTACTS": ",".join(numbers),
+        "OUTBOUND_NUMBERS": ",".join(_LINES),
+        "ORIGINATE_SPACING": f"{len(_LINES) / per_second:.3f}",
+        "MAX_CALLS_PER_MINUTE": "6000",
+        "MAX_CONCURRENT_CALLS": "1000",
+        "MAX_CALLS_PER_DAY": "10000",
+        "MAX_LIVE_CALLS": "1000",
+        "VIRA_STT_TOKEN": "bench",
+        "VIRA_STT_URL": f"{provider}/avanegar/v2/avanegar/request",
+    }
+
+
+async def _dialer_is_up(running: Stack) -> None:
+    async with running.dialer() as dialer:
+        await dialer.GetStatus(dialer_pb2.GetStatusRequest(), timeout=30, wait_for_ready=True)
+
+
+def _pids(running: Stack) -> dict[str, int]:
+    asterisk = next(part.pid for part in running_parts() if part.name == ASTERISK_NAME)
+    ours = {name: process.pid for name, process in running.processes.items()}
+    return {ASTERISK_NAME: asterisk, **ours}
+
+
+async def _all_results(running: Stack, calls: int, per_second: float) -> Counter[str]:
+    async with asyncio.timeout(2 * calls / per_second + _LONGEST_CALL_S):
+        while True:
+            results = Counter(record.result for record in await running.results())
+            if results.total() >= calls:
+                return results
+            await asyncio.sleep(_LOOK_EVERY_S)

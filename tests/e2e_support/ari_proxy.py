@@ -1,0 +1,276 @@
+"""Stands between gateway and Asterisk: sees what passes, and spoils it when told to.
+
+It relays ARI's HTTP and the events WebSocket, the latter frame by frame, so that a request is
+refused, or an event added, on whichever of the two ways it travels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from lab import addresses
+
+_TEXT = 0x81
+_CLOSE_NORMAL = bytes((0x88, 2)) + struct.pack("!H", 1000)
+_RELAYED_HEADERS = ("authorization", "content-type")
+
+
+@dataclass
+class Fault:
+    """What becomes of the next requests that fit.
+
+    Attributes:
+        pattern: searched for in `METHOD /path`.
+        status: answered without asking Asterisk; None: Asterisk is asked.
+        late_s: how much later the request goes on, seconds.
+        times: how many requests are spoiled.
+    """
+
+    pattern: re.Pattern[str]
+    status: int | None
+    late_s: float
+    times: int
+
+
+@dataclass
+class _Link:
+    """One events WebSocket that passes through."""
+
+    to_client: asyncio.StreamWriter
+    to_asterisk: asyncio.StreamWriter
+
+
+@dataclass
+class AriProxy:
+    """The proxy. What passes is named in one line: `POST /channels`, `StasisStart <channel>`."""
+
+    port: int
+    _faults: list[Fault] = field(default_factory=list)
+    _awaited: list[tuple[re.Pattern[str], asyncio.Future[str]]] = field(default_factory=list)
+    _links: list[_Link] = field(default_factory=list)
+    _flows: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Lead a gateway through here."""
+        return {
+            "ARI_BASE_URL": f"http://127.0.0.1:{self.port}/ari",
+            "ARI_WS_URL": f"ws://127.0.0.1:{self.port}/ari/events",
+        }
+
+    def spoil(
+        self, pattern: str, *, status: int | None = None, late_s: float = 0.0, times: int = 1
+    ) -> Fault:
+        """Refuse the next requests that fit with `status`, or let them wait; give the fault."""
+        fault = Fault(re.compile(pattern), status, late_s, times)
+        self._faults.append(fault)
+        return fault
+
+    def seen(self, pattern: str) -> asyncio.Future[str]:
+        """Give what is done when a request or event that fits passes."""
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._awaited.append((re.compile(pattern), future))
+        return future
+
+    def stall(self) -> None:
+        """Let nothing of the events WebSocket through any more; it stays open."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        """Let it through again."""
+        self._flows.set()
+
+    def add_frame(self, text: str) -> None:
+        """Send the gateway something as if Asterisk had."""
+        for link in self._links:
+            link.to_client.write(_frame(text.encode()))
+
+    def close_cleanly(self) -> None:
+        """Close the events WebSocket as Asterisk does when it ends it."""
+        for link in self._links:
+            link.to_client.write(_CLOSE_NORMAL)
+            link.to_asterisk.close()
+
+    def reset(self) -> None:
+        """Tear the events WebSocket down without a word."""
+        for link in self._links:
+            client = link.to_client.get_extra_info("socket")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            link.to_client.transport.abort()
+            link.to_asterisk.close()
+
+    # relaying
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Relay one connection until it ends."""
+        upstream = httpx.AsyncClient(base_url=f"http://{addresses.ARI.address}", trust_env=False)
+        try:
+            async with upstream:
+                while True:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    if b"upgrade: websocket" in head.lower():
+                        await self._relay_link(head, reader, writer)
+                        return
+                    await self._relay_request(head, reader, writer, upstream)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    async def _relay_request(
+        self,
+        head: bytes,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        upstream: httpx.AsyncClient,
+    ) -> None:
+        first, *lines = head.decode().strip().split("\r\n")
+        method, path, _ = first.split(" ")
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        status = await self._passes(f"{method} {path.removeprefix('/ari')}")
+        if status is not None:
+            answer = httpx.Response(status, json={"message": "spoilt"})
+        else:
+            kept = {name: headers[name] for name in _RELAYED_HEADERS if name in headers}
+            try:
+                answer = await upstream.request(method, path, content=body, headers=kept)
+            except httpx.HTTPError as error:
+                raise ConnectionError from error
+        answered = (
+            f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}",
+            f"content-type: {answer.headers.get('content-type', 'application/json')}",
+            f"content-length: {len(answer.content)}",
+        )
+        writer.write("\r\n".join((*answered, "\r\n")).encode() + answer.content)
+        await writer.drain()
+
+    async def _relay_link(
+        self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        asterisk_reads, asterisk_writes = await asyncio.open_connection(
+            addresses.LOOPBACK, addresses.ARI.number
+        )
+        link = _Link(writer, asterisk_writes)
+        asterisk_writes.write(head)
+        writer.write(await asterisk_reads.readuntil(b"\r\n\r\n"))
+        self._links.append(link)
+        ways = [
+            asyncio.create_task(self._relay_frames(reader, link, from_client=True)),
+            asyncio.create_task(self._relay_frames(asterisk_reads, link, from_client=False)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._links.remove(link)
+            for way in ways:
+                way.cancel()
+            await asyncio.wait(ways)
+            asterisk_writes.close()
+
+    async def _relay_frames(
+        self, reader: asyncio.StreamReader, link: _Link, *, from_client: bool
+    ) -> None:
+        late: set[asyncio.Task[None]] = set()
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                raw, opcode, payload = await _read_frame(reader)
+                await self._flows.wait()
+                if opcode != _TEXT:
+                    (link.to_asterisk if from_client else link.to_client).write(raw)
+                elif from_client:
+                    task = asyncio.create_task(self._ask(raw, json.loads(payload), link))
+                    late.add(task)
+                    task.add_done_callback(late.discard)
+                else:
+                    link.to_client.write(raw)
+                    self._tell(_name_of_event(json.loads(payload)))
+
+    async def _ask(self, raw: bytes, request: dict[str, Any], link: _Link) -> None:
+        """Hand a request of the WebSocket on, or refuse it."""
+        status = await self._passes(f"{request['method']} /{request['uri']}")
+        if status is None:
+            link.to_asterisk.write(raw)
+            return
+        answer = {
+            "type": "RESTResponse",
+            "request_id": request["request_id"],
+            "status_code": status,
+            "reason_phrase": "spoilt",
+            "message_body": '{"message": "spoilt"}',
+        }
+        link.to_client.write(_frame(json.dumps(answer).encode()))
+
+    async def _passes(self, request: str) -> int | None:
+        """Note a request that passes; give the status it is to be refused with, if it is."""
+        self._tell(request)
+        for fault in self._faults:
+            if fault.times and fault.pattern.search(request):
+                fault.times -= 1
+                await asyncio.sleep(fault.late_s)
+                return fault.status
+        return None
+
+    def _tell(self, line: str) -> None:
+        for pattern, future in self._awaited:
+            if not future.done() and pattern.search(line):
+                future.set_result(line)
+        self._awaited = [entry for entry in self._awaited if not entry[1].done()]
+
+
+@asynccontextmanager
+async def ari_proxy() -> AsyncIterator[AriProxy]:
+    """Run a proxy in front of the lab's Asterisk."""
+    proxy = AriProxy(port=0)
+    proxy.flow()
+    server = await asyncio.start_server(proxy.serve, addresses.LOOPBACK, 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        proxy.flow()
+        proxy.reset()
+        server.close()
+
+
+def _name_of_event(message: dict[str, Any]) -> str:
+    """Name an event in one line: its type, what it is about, and how that stands."""
+    about = message.get("playback") or message.get("recording") or message.get("peer")
+    about = about or message.get("channel") or {}
+    state = message.get("dialstatus") or about.get("state", "")
+    return f"{message['type']} {about.get('id') or about.get('name', '')} {state}"
+
+
+async def _read_frame(reader: asyncio.StreamReader) -> tuple[bytes, int, bytes]:
+    """Read one frame; give it as it came, its first byte, and its unmasked payload."""
+    raw = await reader.readexactly(2)
+    first, length = raw[0], raw[1] & 0x7F
+    if length >= 126:
+        more = await reader.readexactly(2 if length == 126 else 8)
+        raw, length = raw + more, int.from_bytes(more)
+    mask = await reader.readexactly(4) if raw[1] & 0x80 else b""
+    payload = await reader.readexactly(length)
+    raw += mask + payload
+    if mask:
+        payload = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
+    return raw, first, payload
+
+
+def _frame(payload: bytes) -> bytes:
+    """Write a text frame as a server does, unmasked."""
+    if len(payload) < 126:
+        return bytes((_TEXT, len(payload))) + payload
+    return bytes((_TEXT, 126)) + struct.pack("!H", len(payload)) + payload

@@ -1,0 +1,1 @@
+"""What callers' replies are understood as, by filter chain, noise and voice."""
