@@ -378,7 +378,7 @@ def test_the_script_brings_prompts_and_says_so(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sounds").mkdir()
     assert main([str(tmp_path / "sounds"), "--language", "fa"]) == 0
-    assert "5 prompts made" in capsys.readouterr().out
+    assert "6 prompts made" in capsys.readouterr().out
     files = {path.suffix for path in (tmp_path / "sounds" / "fa").glob("hello.*")}
     assert files == {".wav", ".sln16", ".alaw", ".ulaw"}
     assert _length_s(tmp_path / "sounds" / "fa" / "hello.wav") > 2
@@ -403,3 +403,16 @@ def test_remote_copies_are_plain_commands(tmp_path: Path) -> None:
     assert not is_remote("/var/lib/sounds")
     with pytest.raises(SyncFailed):
         commands(tmp_path, "-oProxyCommand=x:/y", (Form.WAV,), rsync=True)
+
+
+def test_an_optional_prompt_may_be_missing(tmp_path: Path) -> None:
+    """`moment` is made from a text or a recording, and left out where there is neither."""
+    file = tmp_path / "prompts.yaml"
+    file.write_text(f"en:\n{TEXTS}\n")
+    assert [prompt.name for prompt in load_prompts(file, "en")] == list(PROMPT_NAMES)
+    file.write_text(f"en:\n{TEXTS}\n  moment: One moment.\n")
+    assert load_prompts(file, "en")[-1].text == "One moment."
+    file.write_text(f"en:\n{TEXTS}\n")
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en/moment.mp3").write_bytes(b"ID3")
+    assert load_prompts(file, "en")[-1].recording == tmp_path / "en/moment.mp3"

@@ -66,14 +66,13 @@ def customers(phrase_ms: Mapping[str, int]) -> dict[str, Behaviour]:
     understood_ms = heard_ms + UNDERSTOOD_IN_MS
     question_ms = phrase_ms[QUESTION]
     return {
-        INSISTENT: Talk(insists),
+        **dict.fromkeys((INSISTENT, *operators()), Talk(insists)),
         LEAVES_AT_ONCE: Talk((), leave_ms=20),
         LEAVES_DURING_HELLO: Talk((), leave_ms=PROMPT_MS["hello"] // 2),
         LEAVES_WHILE_LISTENED_TO: Talk((), leave_ms=_FIRST_WORD_MS),
         LEAVES_WHILE_UNDERSTOOD: Talk(says_yes, leave_ms=heard_ms + UNDERSTOOD_IN_MS // 2),
         LEAVES_DURING_YES: Talk(says_yes, leave_ms=understood_ms + PROMPT_MS["yes"] // 2),
         LEAVES_WHILE_IT_RINGS: Talk(says_yes, leave_ms=understood_ms + PROMPT_MS["yes"] + 3000),
-        **dict.fromkeys(operators(), Talk(insists)),
         LEAVES_THE_OPERATOR: Talk(insists, leave_ms=understood_ms + PROMPT_MS["yes"] + 6000),
         UNAVAILABLE: Refuse(480, "Temporarily Unavailable"),
         SERVER_ERROR: Refuse(500, "Server Internal Error"),

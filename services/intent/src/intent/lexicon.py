@@ -88,6 +88,10 @@ class Lexicon:
             raise RuleDataError(f"{name!r} is neither a word nor a class (in capitals)")
         return symbols
 
+    def symbols_of_any(self, names: Iterable[str]) -> frozenset[str]:
+        """Returns the symbols of the words of those classes that have any."""
+        return frozenset(symbol for name in names for symbol in self._of_class.get(name, ""))
+
     def fillers(self) -> str:
         """Returns the symbols of words that are nothing but fillers."""
         return self._symbols.get(frozenset((FILLER,)), "")

@@ -18,12 +18,13 @@ from intent.lexicon import CONSUMED, OTHER, Lexicon, is_word
 from intent.meaning import Language, Meaning, Verdict
 from intent.normalise import normalise
 from intent.patterns import compile_patterns, is_class, names_in
-from intent.weighing import AT_ONCE, FOR, Signal, bars_yes, confidence, decide
+from intent.weighing import AT_ONCE, FOR, Rest, Signal, bars_yes, confidence, decide
 
 CAMPAIGN = "campaign."
 """What names of a campaign's rules begin with; those of shipped rules begin with the language."""
 
 _CONFIDENCE_AT_ONCE = 0.97
+_SMALL_CLASSES = ("SMALL", "POLITE")  # words that change nothing about a yes they stand beside
 _WEIGHED_WORDS = 80  # of more, the first and the last half: nobody says so many in one reply
 
 
@@ -63,6 +64,7 @@ class RuleBook:
                 words[name] = [name]
         self._lexicon = Lexicon(words)
         self._fillers = dict.fromkeys(map(ord, self._lexicon.fillers()))
+        self._small = self._lexicon.symbols_of_any(_SMALL_CLASSES)
         self._rules = tuple(
             _compile_rule(
                 name if name.startswith(CAMPAIGN) else f"{language}.{name}",
@@ -120,14 +122,15 @@ class RuleBook:
         for signal, meaning in AT_ONCE.items():
             if signal in signals:
                 return Verdict(meaning, _CONFIDENCE_AT_ONCE, evidence[signal], matched, True)
-        unexplained = left.count(OTHER)
-        idle = len(left) - unexplained - left.count(CONSUMED)
-        meaning = decide(signals, unexplained)
+        untaken = left.replace(CONSUMED, "")
+        small = sum(symbol in self._small for symbol in untaken)
+        rest = Rest(untaken.count(OTHER), small, len(untaken) - small)
+        meaning = decide(signals, rest)
         backing = FOR[meaning] & signals.keys()
         name = next((evidence[signal] for signal in Signal if signal in backing), None)
         return Verdict(
             meaning,
-            confidence(meaning, signals, unexplained=unexplained, idle=idle),
+            confidence(meaning, signals, rest),
             name or f"{self._language}.{'mixed' if signals else 'nothing_matched'}",
             matched,
             bars_yes(signals),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from intent.meaning import Meaning
@@ -60,7 +61,38 @@ FOR = {
 
 _UNEXPLAINED_WORD = 0.3
 _IDLE_WORD = 0.15
+_STRANGE_WORD = 1.0  # one beside a bare yes is enough not to be sure
 _DOUBT_ALWAYS = 0.1
+_STRANGE_WORDS_A_YES_BEARS = 1
+_SMALL_WORDS_A_YES_BEARS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How many words no rule took.
+
+    Attributes:
+        unexplained: those no rule knows.
+        small: those that may stand beside a plain yes and change nothing about it.
+        strange: all others, known or not.
+    """
+
+    unexplained: int
+    small: int
+    strange: int
+
+    @property
+    def idle(self) -> int:
+        """Words that are known and yet led to nothing."""
+        return self.small + self.strange - self.unexplained
+
+    @property
+    def is_too_much_for_a_yes(self) -> bool:
+        """Tells whether so much else was said that a bare "yes" or "good" settles nothing."""
+        return (
+            self.strange > _STRANGE_WORDS_A_YES_BEARS
+            or self.small + self.strange > _SMALL_WORDS_A_YES_BEARS
+        )
 
 
 def bars_yes(heard: Iterable[Signal]) -> bool:
@@ -68,8 +100,11 @@ def bars_yes(heard: Iterable[Signal]) -> bool:
     return not _BARS_YES.isdisjoint(heard)
 
 
-def decide(signals: Counter[Signal], unexplained: int) -> Meaning:
-    """Weighs the signals; where they disagree the answer is never yes."""
+def decide(signals: Counter[Signal], rest: Rest) -> Meaning:
+    """Weighs the signals; where they disagree the answer is never yes.
+
+    Nor is it where "yes" is but one word of a sentence the rules do not understand.
+    """
     heard = +signals
     agreed = bool(heard.keys() & {Signal.WISH, Signal.YES})
     for signal, meaning in (
@@ -80,29 +115,24 @@ def decide(signals: Counter[Signal], unexplained: int) -> Meaning:
         (Signal.DOUBT, Meaning.UNKNOWN),
         (Signal.WISH, Meaning.YES),
         (Signal.QUESTION, Meaning.UNKNOWN),
-        (Signal.YES, Meaning.YES),
-        (Signal.PRAISE, Meaning.UNKNOWN if unexplained else Meaning.YES),
+        (Signal.YES, Meaning.UNKNOWN if rest.is_too_much_for_a_yes else Meaning.YES),
+        (Signal.PRAISE, Meaning.UNKNOWN if rest.strange else Meaning.YES),
     ):
         if signal in heard:
             return meaning
     return Meaning.UNKNOWN
 
 
-def confidence(meaning: Meaning, signals: Counter[Signal], *, unexplained: int, idle: int) -> float:
-    """Returns the share of the evidence that agrees with `meaning`.
-
-    Args:
-        meaning: what was decided.
-        signals: what was heard, and how often.
-        unexplained: words no rule knows.
-        idle: words that are known and yet led to nothing.
-    """
+def confidence(meaning: Meaning, signals: Counter[Signal], rest: Rest) -> float:
+    """Returns the share of the evidence that agrees with `meaning`."""
     backing = FOR[meaning]
     share_for = sum(_WEIGHT[sig] * n for sig, n in signals.items() if sig in backing)
     against = signals.keys() - backing - {Signal.NEUTRAL}
     share_against = sum(_WEIGHT[sig] * signals[sig] for sig in against)
-    share_against += _UNEXPLAINED_WORD * unexplained + _DOUBT_ALWAYS
+    share_against += _UNEXPLAINED_WORD * rest.unexplained + _DOUBT_ALWAYS
+    if meaning is Meaning.YES and Signal.WISH not in signals:
+        share_against += _STRANGE_WORD * rest.strange
     if meaning is Meaning.UNKNOWN:
         # Words that are known and yet led to nothing are no evidence that nothing was said.
-        share_against += _IDLE_WORD * idle
+        share_against += _IDLE_WORD * rest.idle
     return round(share_for / (share_for + share_against), 3)

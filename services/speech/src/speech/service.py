@@ -24,6 +24,7 @@ tracer = trace.get_tracer(__name__)
 SERVICE = "salehi.speech.v1.SpeechService"
 LANGUAGES = ("fa", "en")
 _LONGEST_TEXT = 1000
+_LONGEST_ID = 64
 _ANSWER_MARGIN_S = 0.1  # so that our own status arrives before the caller stops waiting
 _FORMS = {
     speech_pb2.AUDIO_FORMAT_UNSPECIFIED: Form.WAV,
@@ -86,7 +87,7 @@ class SpeechServicer(speech_pb2_grpc.SpeechServiceServicer):
             )
         log.info(
             "transcribed",
-            attempt_id=request.attempt_id,
+            attempt_id=request.attempt_id[:_LONGEST_ID],
             outcome=heard.transcript.outcome.value,
             engine=heard.engine,
             provider_trace=heard.transcript.trace_id,

@@ -11,6 +11,8 @@ import yaml
 from servicekit.errors import StartupError
 
 PROMPT_NAMES = ("hello", "goodby", "yes", "number", "onhold")
+OPTIONAL_NAMES = ("moment",)
+"""Made where there is a text or a recording; no call needs them."""
 # .m4a is not taken: it is looked for so that whoever puts one there is told.
 _RECORDINGS = (".mp3", ".wav", ".ogg", ".flac", ".m4a")
 _LONGEST_TEXT = 1000
@@ -40,10 +42,16 @@ def load_prompts(file: Path, language: str) -> list[Prompt]:
         StartupError: the file cannot be read, or a text is missing; names file and prompt.
     """
     texts = _texts(file, language)
-    return [
+    prompts = [
         Prompt(name, language, _text(texts, name, language, file), _recording(file, language, name))
         for name in PROMPT_NAMES
     ]
+    for name in OPTIONAL_NAMES:
+        recording = _recording(file, language, name)
+        if name in texts or recording is not None:
+            text = _text(texts, name, language, file) if name in texts else ""
+            prompts.append(Prompt(name, language, text, recording))
+    return prompts
 
 
 def _texts(file: Path, language: str) -> dict[object, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speech.forms import Form
-from speech.prompts.catalogue import PROMPT_NAMES
+from speech.prompts.catalogue import OPTIONAL_NAMES, PROMPT_NAMES
 from speech.prompts.sound_dir import other_forms
 from speech.prompts.sync import SyncFailed
 
@@ -33,7 +33,12 @@ def commands(
     if found is None or found["host"].startswith("-"):
         raise SyncFailed(f"{destination} is no user@host:/directory")
     target = f"{found['path'].rstrip('/')}/{directory.name}"
-    files = [f"{directory}/{name}.{form}" for name in PROMPT_NAMES for form in forms]
+    files = [
+        f"{directory}/{name}.{form}"
+        for name in (*PROMPT_NAMES, *OPTIONAL_NAMES)
+        for form in forms
+        if name in PROMPT_NAMES or (directory / f"{name}.{form}").exists()
+    ]
     stale = [f"{target}/{name}.{form}" for name in PROMPT_NAMES for form in other_forms(forms)]
     make = ["ssh", found["host"], f"mkdir -p -- {shlex.quote(target)}"]
     tidy = ["ssh", found["host"], f"rm -f -- {shlex.join(stale)}"]
