@@ -202,9 +202,11 @@ async def test_only_what_is_ours_is_cleared_away() -> None:
 
 
 async def test_a_call_of_another_version_is_ended_not_guessed() -> None:
-    """What this version cannot read is ended as gateway_restart and its channel hung up."""
+    """What this version cannot read is ended as gateway_restart, channel and empty bridge go."""
     ledger, attempt_id = MemoryLedger(), str(uuid.uuid4())
     asterisk = Asterisk({})
+    asterisk.bridges[f"{attempt_id}-bridge"] = set()
+    asterisk.foreign.add(f"{attempt_id}-bridge")  # nobody was in it: it belongs to no application
     asterisk.channels[attempt_id] = FarEnd()
     await ledger.begin(Entry(calls_pb2.Call(attempt_id=attempt_id), attempt_id, b'{"plan": 7}'))
     async with house(FarEnd(), ledger=ledger, asterisk=asterisk) as here, here.rest() as ari:

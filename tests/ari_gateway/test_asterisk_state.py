@@ -21,7 +21,7 @@ from support.timing import running
 def state_of(here: House) -> AsteriskState:
     """Make the state of a house's Asterisk."""
     ari = AriRest(AriAddress("http://asterisk/ari", "u", "p", "salehi"), transport=here.asterisk)
-    prompts = PromptCheck(ari, sounds="sound:custom/en", prompts=[], sound_dir=None)
+    prompts = PromptCheck(ari, "salehi", sounds="sound:custom/en", prompts=[], sound_dir=None)
     return AsteriskState(ari, lambda: here.manager, here.ledger, prompts, "salehi")
 
 

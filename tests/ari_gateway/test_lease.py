@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from ari_gateway.sessions.lease import LEASE_S, Leadership, Leases
 from ari_gateway.sessions.sql_ledger import SqlLeases
@@ -139,6 +140,23 @@ async def test_nothing_is_dialled_on_a_lease_that_ran_out() -> None:
         leases.away = False
         await asyncio.sleep(2)
         assert leader.why_not_ready == ""
+
+
+async def test_who_leads_is_a_metric() -> None:
+    """The gauge is 0 on standby, 1 with the lease, and 0 again once the lease ran out."""
+
+    def leads() -> float | None:
+        return REGISTRY.get_sample_value("salehi_gateway_leads", {"application": "salehi"})
+
+    leases = MemoryLeases()
+    leader = leadership(leases, ELSEWHERE)
+    assert leads() == 0
+    await leader.acquire(standby=False)
+    assert leads() == 1
+    async with running(leader.keep()):
+        leases.away = True
+        await asyncio.sleep(LEASE_S + 2)
+        assert leads() == 0
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis"])

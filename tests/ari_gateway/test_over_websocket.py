@@ -10,12 +10,15 @@ from typing import Any, TypeAlias
 import httpx
 import orjson
 import pytest
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from ari_gateway.ari import errors
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.link import EventLink, LinkAddress, LinkHandlers
+from ari_gateway.ari.over_websocket import WebSocketTransport
 from ari_gateway.ari.rest import AriAddress, AriRest, Originate
+from ari_gateway.ari.transport import Request
 from support.timing import eventually
 
 pytestmark = pytest.mark.real_time
@@ -271,6 +274,34 @@ async def test_without_a_link_requests_go_over_http() -> None:
         assert world.ups == 2
 
 
+async def test_every_link_is_asked_anew() -> None:
+    """That one link carried requests says nothing of the next: Asterisk may be another by then."""
+    asterisk = Asterisk()
+    async with linked(asterisk) as world:
+        await world.uses_websocket()
+        asterisk.answers_ping = False
+        await asterisk.sockets[-1].close()
+        await eventually(lambda: world.ups == 2)
+        await world.ari.hang_up("c")
+        assert asterisk.asked == []
+
+
+async def test_a_socket_that_is_closing_takes_nothing() -> None:
+    """From the moment the socket is closed, before the link notices, requests go another way."""
+    asterisk = Asterisk()
+    request = Request("DELETE", "/channels/c", None, timeout_s=1)
+    async with serve(asterisk.talk, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        async with connect(f"ws://127.0.0.1:{port}") as socket:
+            transport = WebSocketTransport()
+            await transport.connected(socket)
+            assert not transport.takes(request)
+            transport.answered(orjson.loads(await socket.recv()))
+            assert transport.takes(request)
+            await socket.close()
+            assert not transport.takes(request)
+
+
 async def test_a_late_answer_is_dropped() -> None:
     """An answer after its request was given up disturbs nothing, nor does one to no request."""
     asterisk = Asterisk()
@@ -283,7 +314,7 @@ async def test_a_late_answer_is_dropped() -> None:
         asterisk.reply = response
         await asterisk.send(response(late, 500))
         await asterisk.send(response({"request_id": "nobody's", "uri": ""}))
-        await asterisk.send({"type": "RESTResponse", "request_id": "1"})
+        await asterisk.send({"type": "RESTResponse", "request_id": "1", "status_code": "odd"})
         await world.ari.create_bridge("b")
         assert world.downs == 0
 

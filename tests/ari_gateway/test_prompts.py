@@ -26,7 +26,11 @@ async def check(asterisk: Asterisk) -> AsyncIterator[PromptCheck]:
         AriAddress("http://asterisk/ari", "u", "p", "salehi"), transport=asterisk
     ) as ari:
         check = PromptCheck(
-            ari, sounds="sound:custom/en", prompts=["hello", "yes"], sound_dir=Path("/sounds")
+            ari,
+            "salehi",
+            sounds="sound:custom/en",
+            prompts=["hello", "yes"],
+            sound_dir=Path("/sounds"),
         )
         asterisk.tell = lambda event: None if check.handle(event) else pytest.fail("not a check's")
         task = asyncio.create_task(check.run())
@@ -47,6 +51,17 @@ async def test_all_prompts_there(check: PromptCheck, asterisk: Asterisk) -> None
     assert check.why_not_ready == ""
     assert asterisk.is_empty
     assert not asterisk.playbacks
+
+
+async def test_what_a_killed_check_left_is_cleared_away(
+    check: PromptCheck, asterisk: Asterisk
+) -> None:
+    """The bridge of a gateway that was killed in its check stands in nobody's way, and goes."""
+    asterisk.bridges["prompt-check-salehi-hello"] = set()
+    check.check_again()
+    await asyncio.sleep(2)
+    assert check.why_not_ready == ""
+    assert asterisk.is_empty
 
 
 async def test_a_missing_prompt_is_named_until_it_is_there(

@@ -93,6 +93,26 @@ async def test_an_originate_carries_its_id_in_the_body() -> None:
     assert seen[0].headers["authorization"].startswith("Basic ")
 
 
+async def test_how_long_an_originate_took_is_told() -> None:
+    """The time Asterisk took for an originate is told, also when it gave no answer."""
+
+    def lose(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("too slow", request=request)
+
+    call = Originate("id-1", "PJSIP/1@trunk", "", 30, "", {})
+    told: list[float] = []
+    async with client(lambda _: httpx.Response(200, json={})) as ari:
+        ari.originate_took = told.append
+        await ari.originate(call)
+        await ari.hang_up("id-1")
+    assert len(told) == 1
+    async with client(lose) as ari:
+        ari.originate_took = told.append
+        with pytest.raises(errors.AriUnavailable):
+            await ari.originate(call)
+    assert len(told) == 2
+
+
 async def test_names_cannot_leave_their_place_in_the_path() -> None:
     """A slash in a name is quoted, so that it cannot address something else."""
     paths: list[bytes] = []

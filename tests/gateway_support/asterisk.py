@@ -146,10 +146,10 @@ class Asterisk(httpx.AsyncBaseTransport):
         self, method: str, parts: list[str], body: dict[str, Any]
     ) -> httpx.Response:
         match method, parts:
-            case "POST", [] if body["bridgeId"] in self.bridges:
+            case "POST", [name] if name in self.bridges:
                 return httpx.Response(409, json={"message": "exists"})
-            case "POST", []:
-                self.bridges[body["bridgeId"]] = set()
+            case "POST", [name]:
+                self.bridges[name] = set()
             case "GET", [name]:
                 members = self.bridges.get(name)
                 status = 404 if members is None else 200

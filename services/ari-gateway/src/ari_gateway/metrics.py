@@ -27,7 +27,21 @@ PUSH_BACK_SECONDS = Gauge(
     "How long no new outbound call is taken for want of capacity at a service; 0 when not held",
     ["service"],
 )
+TASKS = Gauge("salehi_gateway_tasks", "Tasks of the event loop; as few after calls as before them")
+LEADS = Gauge(
+    "salehi_gateway_leads",
+    "1 while this gateway holds the lease of its Stasis application, 0 on standby",
+    ["application"],
+)
 LIVE_CALLS = Gauge("salehi_calls_live", "Calls under way", ["direction"])
+LINE_CALLS = Gauge("salehi_line_calls_live", "Outbound calls under way on a line", ["line"])
+LINE_ORIGINATES = Counter(
+    "salehi_line_originates_total", "Originates Asterisk took for a line", ["line"]
+)
+DUPLICATE_DIALS = Counter(
+    "salehi_duplicate_dials_total",
+    "Outbound calls begun while another one to the same number was under way; stays 0",
+)
 CALLS = Counter("salehi_calls_total", "Calls that ended", ["direction", "result", "disposition"])
 FAILURES = Counter("salehi_call_failures_total", "Calls that ended as failed", ["reason"])
 POST_DIAL_DELAY_SECONDS = Histogram(
@@ -38,7 +52,8 @@ POST_DIAL_DELAY_SECONDS = Histogram(
 TURN_LATENCY_SECONDS = Histogram(
     "salehi_turn_latency_seconds",
     "From the end of a caller's speech until the next prompt started",
-    buckets=(0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8),
+    # 1.3 s is the objective: the alert on it counts the turns up to there.
+    buckets=(0.2, 0.3, 0.5, 0.7, 1, 1.3, 1.5, 2, 3, 5, 8),
 )
 TURN_STAGE_SECONDS = Histogram(
     "salehi_turn_stage_seconds",

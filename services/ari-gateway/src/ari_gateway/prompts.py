@@ -30,14 +30,19 @@ class PromptCheck:
     def __init__(
         self,
         ari: AriRest,
+        app: str,
         *,
         sounds: str,
         prompts: Sequence[str],
         sound_dir: Path | None,
         optional: Sequence[str] = (),
     ) -> None:
-        """Check `prompts`, and which of the `optional` ones there are, below `sounds`."""
+        """Check `prompts`, and which of the `optional` ones there are, below `sounds`.
+
+        `app` is our application: its checks are in bridges of these names.
+        """
         self._ari = ari
+        self._app = app
         self._optional = optional
         self._playable: set[str] = set()
         self._sounds = sounds
@@ -124,10 +129,13 @@ class PromptCheck:
         check_id = f"{_PREFIX}{uuid.uuid4()}"
         playing = self._waits.expect("playing", check_id)
         played = self._waits.expect("played", check_id)
-        await self._ari.create_bridge(check_id)
+        bridge_id = f"{_PREFIX}{self._app}-{prompt}"
+        # A gateway that was killed in its check has left one of the same name.
+        await self._ari.delete_bridge(bridge_id)
+        await self._ari.create_bridge(bridge_id)
         try:
-            await self._ari.subscribe(f"bridge:{check_id}")
-            await self._ari.play(f"bridges/{check_id}", f"{self._sounds}/{prompt}", check_id)
+            await self._ari.subscribe(f"bridge:{bridge_id}")
+            await self._ari.play(f"bridges/{bridge_id}", f"{self._sounds}/{prompt}", check_id)
             await asyncio.wait(
                 {playing, played}, timeout=_STARTS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
             )
@@ -140,7 +148,7 @@ class PromptCheck:
             return True
         finally:
             self._waits.forget(check_id)
-            await self._ari.delete_bridge(check_id)
+            await self._ari.delete_bridge(bridge_id)
 
     def _explain(self, missing: Sequence[str]) -> str:
         where = f"AST_SOUND_DIR={self._sound_dir}" if self._sound_dir else "AST_SOUND_DIR"

@@ -46,6 +46,8 @@ async def take_over(manager: SessionManager, ari: AriRest, ledger: Ledger) -> No
             manager.resume(saved, lambda live: _fit(live, states))
             adopted += 1
         else:
+            # Not in our application before it was talked in: nobody else would find it.
+            await ari.delete_bridge(bridge_id_of(entry.call.attempt_id))
             await ledger.end(_ended(entry, saved))
             ended += 1
     ADOPTED_CALLS.labels("adopted").inc(adopted)

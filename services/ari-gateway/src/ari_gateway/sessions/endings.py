@@ -27,3 +27,7 @@ class CallFailed(CallOver):
     def __init__(self, reason: str, *, technical: bool) -> None:
         super().__init__(reason)
         self.failure = Failure(reason, technical)
+
+
+class EndedOnRequest(CallFailed):
+    """Somebody outside wanted the call to end; the reason is in their own words."""

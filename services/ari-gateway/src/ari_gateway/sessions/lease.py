@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from ari_gateway.metrics import LEADS
 from servicekit.clock import Clock, SystemClock
 from servicekit.errors import StartupError
 from servicekit.storage import StoreUnavailable
@@ -56,6 +57,7 @@ class Leadership:
         self._holder = holder
         self._clock = clock or SystemClock()
         self._until_s = 0.0
+        self._show()
 
     @property
     def why_not_ready(self) -> str:
@@ -119,12 +121,18 @@ class Leadership:
 
     async def _take(self) -> str:
         began_s = self._clock.monotonic_s()
-        other = await self._leases.take(self._application, self._holder)
-        if other != self._holder and _is_dead(other):
-            other = await self._leases.take(self._application, self._holder, instead_of=other)
-        if other == self._holder:
-            self._until_s = began_s + LEASE_S
+        try:
+            other = await self._leases.take(self._application, self._holder)
+            if other != self._holder and _is_dead(other):
+                other = await self._leases.take(self._application, self._holder, instead_of=other)
+            if other == self._holder:
+                self._until_s = began_s + LEASE_S
+        finally:
+            self._show()
         return other
+
+    def _show(self) -> None:
+        LEADS.labels(self._application).set(0 if self.why_not_ready else 1)
 
 
 def _shown(holder: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from ari_gateway.ari import events as ev
-from ari_gateway.metrics import POST_DIAL_DELAY_SECONDS
+from ari_gateway.metrics import LINE_ORIGINATES, POST_DIAL_DELAY_SECONDS
 from ari_gateway.sessions.disposition import (
     FINAL_DIAL_STATUSES,
     DialEnd,
@@ -101,6 +101,7 @@ class LiveCall:
     def has_left(self) -> None:
         """Asterisk has taken the originate."""
         self.dialled, self.record.originated_at = True, datetime.now(UTC)
+        LINE_ORIGINATES.labels(self.plan.line).inc()
         self.tell()
 
     @property

@@ -14,13 +14,12 @@ import structlog
 
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.errors import AriError
-from ari_gateway.metrics import LIVE_CALLS
 from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
 from ari_gateway.sessions.admission import Admission, AtCapacity, NotReady
 from ari_gateway.sessions.call import Call, Tools
 from ari_gateway.sessions.conversation import lead
-from ari_gateway.sessions.counting import count_ended
-from ari_gateway.sessions.endings import CallFailed
+from ari_gateway.sessions.counting import count_ended, count_gone, count_live
+from ari_gateway.sessions.endings import EndedOnRequest
 from ari_gateway.sessions.feed import CallFeed
 from ari_gateway.sessions.handover import attempt_of_channel
 from ari_gateway.sessions.keeping import CallKeeper
@@ -144,7 +143,7 @@ class SessionManager:
         if live is None:
             return False
         if not (unless_answered and live.record.answered_at is not None):
-            live.end(CallFailed(reason, technical=False))
+            live.end(EndedOnRequest(reason, technical=False))
         return True
 
     def hang_up_all(self, reason: str) -> None:
@@ -241,15 +240,15 @@ class SessionManager:
             taken_over=taken_over,
             talk_silence_ms=self._tools.listening.patience.shortest_ms,
         )
+        count_live(live, self._calls.values())
         self._calls[live.plan.attempt_id] = live
         self._attempt_of_channel[live.plan.channel_id] = live.plan.attempt_id
-        LIVE_CALLS.labels(live.plan.direction).inc()
         return live
 
     def _unregister(self, live: LiveCall) -> None:
         del self._calls[live.plan.attempt_id]
         del self._attempt_of_channel[live.plan.channel_id]
-        LIVE_CALLS.labels(live.plan.direction).dec()
+        count_gone(live)
 
     async def _begin(self, live: LiveCall, on_record: asyncio.Future[None]) -> None:
         """Put a call on record, tell who asked for it, and lead it; without a record, no call."""
