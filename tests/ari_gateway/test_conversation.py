@@ -235,6 +235,15 @@ async def test_speech_away_ends_politely_and_technical() -> None:
         assert here.asterisk.played == ["hello", "goodby"]
 
 
+async def test_an_asterisk_that_cannot_record_is_not_a_silent_caller() -> None:
+    """Where Asterisk has no room for recordings the call fails technically: nobody was silent."""
+    async with house(FarEnd(says=[1.0])) as here:
+        here.asterisk.disk_full = True
+        call = await here.call()
+        assert call.outcome.result == calls_pb2.RESULT_FAILED
+        assert (call.outcome.reason, call.outcome.technical) == ("recording_failed", True)
+
+
 async def test_a_missing_prompt_fails_the_call() -> None:
     """A prompt that cannot be played ends the call as a technical failure."""
     async with house(FarEnd()) as here:

@@ -226,6 +226,20 @@ async def test_never_more_questions_at_once_than_places(provider: tuple[FakeLlm,
     assert sum(isinstance(answer, LlmBusyError) for answer in answers) == 36
 
 
+async def test_tokens_are_counted(provider: tuple[FakeLlm, Make]) -> None:
+    """What the server says it bills for a question is added up, by kind."""
+
+    def tokens(kind: str) -> float:
+        name = "salehi_intent_llm_tokens_total"
+        return REGISTRY.get_sample_value(name, {"kind": kind}) or 0.0
+
+    _, make = provider
+    before = tokens("prompt"), tokens("completion")
+    llm = await make()
+    await llm.ask("x", "en", 5.0)
+    assert (tokens("prompt"), tokens("completion")) == (before[0] + 1, before[1] + 1)
+
+
 NOWHERE = "http://127.0.0.1:1/v1"
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from intent.errors import LlmAnswerError
-from intent.llm_answer import content_of, meaning_of
+from intent.llm_answer import content_of, meaning_of, tokens_of
 from intent.meaning import Meaning
 
 
@@ -60,3 +60,27 @@ def test_a_body_without_a_completion_is_no_answer(body: bytes) -> None:
     """Whatever else a server sends is refused as an answer, not raised as something else."""
     with pytest.raises(LlmAnswerError):
         content_of(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        (
+            b'{"usage": {"prompt_tokens": 90, "completion_tokens": 3}}',
+            {"prompt": 90, "completion": 3},
+        ),
+        (
+            (
+                b'data: {"usage": null}\n\n'
+                b'data: {"usage": {"prompt_tokens": 9, "completion_tokens": 1}}\n\n'
+            ),
+            {"prompt": 9, "completion": 1},
+        ),
+        (b'{"usage": {"prompt_tokens": "many"}}', {}),
+        (b'{"usage": {"prompt_tokens": -1, "completion_tokens": 1}}', {}),
+        (b"{}", {}),
+    ],
+)
+def test_the_tokens_of_an_answer_are_read(body: bytes, tokens: dict[str, int]) -> None:
+    """What a completion says it bills is read in both forms; nonsense counts as nothing."""
+    assert tokens_of(body) == tokens

@@ -126,9 +126,9 @@ class Answers:
     async def _bridges(self, method: str, parts: list[str], body: Json) -> Answer:
         bridges = self._asterisk.bridges
         match method, parts:
-            case "POST", []:
-                bridges[body["bridgeId"]] = []
-                return _found({"id": body["bridgeId"], "channels": []})
+            case "POST", [name] if name not in bridges:
+                bridges[name] = []
+                return _found({"id": name, "channels": []})
             case _, [name, *rest] if name in bridges:
                 return await self._bridge(method, name, rest, body)
         return _GONE

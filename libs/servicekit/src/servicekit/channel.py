@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import grpc
 import structlog
 from grpc import aio
 
 from servicekit.interceptors import StreamClientInterceptor, UnaryClientInterceptor
+from servicekit.renewing import RenewingChannel
+from servicekit.tls import Renewal, TlsFiles
 
 log = structlog.get_logger(__name__)
 
@@ -28,30 +31,37 @@ class Peer:
     in turn; one that is draining gets no new call.
     """
 
-    def __init__(self, target: str, service: str, *, idempotent: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        target: str,
+        service: str,
+        *,
+        idempotent: Sequence[str] = (),
+        tls: TlsFiles | None = None,
+    ) -> None:
         """Make the channel; nothing is sent yet.
 
         Args:
             target: `host:port`, or any gRPC target such as `dns:///name:port`.
             service: full name, for example `salehi.intent.v1.IntentService`.
             idempotent: names of the methods that may be repeated.
+            tls: our certificate and the CA of the peer's; None: plain text.
+
+        Raises:
+            StartupError: the files of `tls` cannot be used.
         """
         self.target = target
         self.service = service
-        self.channel = aio.insecure_channel(
-            target,
-            options=[
-                ("grpc.service_config", _service_config(service, idempotent)),
-                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
-                ("grpc.keepalive_timeout_ms", 10_000),
-                ("grpc.dns_min_time_between_resolutions_ms", 10_000),
-                ("grpc.initial_reconnect_backoff_ms", 200),
-                ("grpc.min_reconnect_backoff_ms", 200),
-                ("grpc.max_reconnect_backoff_ms", 2_000),
-                ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-            ],
-            interceptors=[UnaryClientInterceptor(), StreamClientInterceptor()],
+        self._idempotent = idempotent
+        self.channel = self._connect() if tls is None else RenewingChannel(Renewal(tls), self._connect)
+
+    def _connect(self, credentials: grpc.ChannelCredentials | None = None) -> aio.Channel:
+        options = _options(self.service, self._idempotent)
+        interceptors = [UnaryClientInterceptor(), StreamClientInterceptor()]
+        if credentials is None:
+            return aio.insecure_channel(self.target, options=options, interceptors=interceptors)
+        return aio.secure_channel(
+            self.target, credentials, options=options, interceptors=interceptors
         )
 
     async def wait_ready(self) -> None:
@@ -74,6 +84,20 @@ class Peer:
         trace: TracebackType | None,
     ) -> None:
         await self.channel.close()
+
+
+def _options(service: str, idempotent: Sequence[str]) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.service_config", _service_config(service, idempotent)),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.dns_min_time_between_resolutions_ms", 10_000),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.min_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ]
 
 
 def _service_config(service: str, idempotent: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from pydantic import create_model
 from servicekit.errors import EXIT_CANNOT_START, StartupError
 from servicekit.pii import mask_number
 from servicekit.settings import ServiceSettings, load_settings
+from servicekit.tls import Renewal, channel_credentials
 
 _ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - read, not bound
 _REFUSALS = frozenset(
@@ -74,6 +75,26 @@ def own_address(settings_class: type[ServiceSettings], port_field: str) -> str:
 def own_zone() -> ZoneInfo:
     """Give the time zone people here read the clock in: TIMEZONE."""
     return ZoneInfo(load_settings(ServiceSettings).timezone)
+
+
+@contextmanager
+def channel_to(address: str) -> Iterator[grpc.Channel]:
+    """Connect a command to a running service, with the services' TLS where that is set.
+
+    Raises:
+        StartupError: the TLS files cannot be used.
+    """
+    tls = load_settings(ServiceSettings).tls
+    if tls is None:
+        with grpc.insecure_channel(address) as channel:
+            yield channel
+        return
+    # Certificates are made out for names; a service on this machine has that of the machine.
+    here = address.startswith(("127.", "[::1]"))
+    options = [("grpc.ssl_target_name_override", "localhost")] if here else []
+    credentials = channel_credentials(Renewal(tls).pems)
+    with grpc.secure_channel(address, credentials, options=options) as channel:
+        yield channel
 
 
 @contextmanager

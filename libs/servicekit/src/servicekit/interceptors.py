@@ -5,6 +5,7 @@ Unexpected exceptions of a handler end here: logged once with their traceback, a
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -94,12 +95,16 @@ def _served(method: str, context: aio.ServicerContext[Any, Any]) -> Iterator[tra
     began = time.perf_counter()
     RPC_SERVER_IN_FLIGHT.labels(method).inc()
     span = tracer.start_span(method, parent, kind=trace.SpanKind.SERVER)
+    code = ""
     try:
         yield span
+    except asyncio.CancelledError:  # the caller waits no longer; the context says OK all the same
+        code = grpc.StatusCode.CANCELLED.name
+        raise
     finally:
         span.end()
         RPC_SERVER_IN_FLIGHT.labels(method).dec()
-        code = _code_name(context.code())
+        code = code or _code_name(context.code())
         RPC_SERVER_SECONDS.labels(method, code).observe(time.perf_counter() - began)
 
 

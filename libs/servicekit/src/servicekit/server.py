@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import structlog
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from servicekit.errors import StartupError
 from servicekit.interceptors import ServerInterceptor
+from servicekit.tls import TlsFiles, server_credentials
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +48,14 @@ class GrpcService:
 class GrpcServer:
     """A running server. `start`, then `drain` exactly once."""
 
-    def __init__(self, services: Sequence[GrpcService]) -> None:
+    def __init__(self, services: Sequence[GrpcService], tls: TlsFiles | None = None) -> None:
+        """Make it; with `tls` only callers with a certificate of its CA are served.
+
+        Raises:
+            StartupError: the files of `tls` cannot be used.
+        """
+        self._credentials = server_credentials(tls) if tls else None
+        self._health_server: aio.Server | None = None
         self._names = [service.name for service in services]
         self._health = HealthServicer()
         self._server = aio.server(interceptors=[ServerInterceptor()], options=_OPTIONS)
@@ -63,15 +72,21 @@ class GrpcServer:
         Raises:
             StartupError: the port is taken; names the setting.
         """
-        try:
-            bound = self._server.add_insecure_port(f"{host}:{port}")
-        except RuntimeError as error:
-            raise StartupError(
-                f"{setting}={port} cannot be listened on (address in use): "
-                "end the process that holds the port, or set another"
-            ) from error
+        bound = _listen(self._server, f"{host}:{port}", setting, self._credentials)
         await self._server.start()
         await self.set_serving(serving=True)
+        return bound
+
+    async def start_health(self, host: str, port: int, setting: str) -> int:
+        """Answer for our health in plain text on a port of its own, until the end of the drain.
+
+        Raises:
+            StartupError: the port is taken; names the setting.
+        """
+        self._health_server = aio.server(options=_OPTIONS)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_server)
+        bound = _listen(self._health_server, f"{host}:{port}", setting)
+        await self._health_server.start()
         return bound
 
     async def set_serving(self, *, serving: bool) -> None:
@@ -90,3 +105,23 @@ class GrpcServer:
         """Refuse new calls, let those under way finish for `grace_s` seconds, then stop."""
         await self.set_serving(serving=False)
         await self._server.stop(grace_s)
+        if self._health_server:
+            await self._health_server.stop(0)
+
+
+def _listen(
+    server: aio.Server,
+    address: str,
+    setting: str,
+    credentials: grpc.ServerCredentials | None = None,
+) -> int:
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        port = address.rpartition(":")[2]
+        raise StartupError(
+            f"{setting}={port} cannot be listened on (address in use): "
+            "end the process that holds the port, or set another"
+        ) from error

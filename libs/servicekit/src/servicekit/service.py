@@ -49,10 +49,14 @@ class Runtime(Generic[SettingsT]):
         """Serve until the service is told to stop (or `until`), then drain for `drain_s` seconds.
 
         Raises:
-            StartupError: the port is taken; names the setting.
+            StartupError: a port is taken, or a certificate cannot be used; names the setting.
         """
-        server = GrpcServer(services)
+        server = GrpcServer(services, self._settings.tls)
         bound = await server.start(self._settings.bind_host, port, setting)
+        if self._settings.health_port is not None:
+            await server.start_health(
+                self._settings.bind_host, self._settings.health_port, "HEALTH_PORT"
+            )
         log.info("serving", address=f"{self._settings.bind_host}:{bound}")
         try:
             await (until or self.stopping).wait()

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from servicekit.errors import StartupError
+from servicekit.tls import TlsFiles
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -87,6 +95,36 @@ class ServiceSettings(BaseSettings):
     otel_exporter_otlp_endpoint: str | None = Field(
         None, description="where traces go, for example http://127.0.0.1:4317; empty: nowhere"
     )
+    grpc_tls_cert: Path | None = Field(
+        None, description="PEM file of this service's certificate; empty: no TLS between services"
+    )
+    grpc_tls_key: Path | None = Field(None, description="PEM file of that certificate's key")
+    grpc_tls_ca: Path | None = Field(
+        None, description="PEM file of the CA that the other services' certificates come from"
+    )
+    health_port: Port | None = Field(
+        None,
+        description="port that answers health checks in plain text too, 1 to 65535; empty: none",
+    )
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        files = {
+            "GRPC_TLS_CERT": self.grpc_tls_cert,
+            "GRPC_TLS_KEY": self.grpc_tls_key,
+            "GRPC_TLS_CA": self.grpc_tls_ca,
+        }
+        missing = [name for name, path in files.items() if path is None]
+        if 0 < len(missing) < len(files):
+            raise ValueError(f"{missing[0]} is not set: set all three of {', '.join(files)}, or none")
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """Files of the mTLS between services; None: plain text."""
+        if self.grpc_tls_cert and self.grpc_tls_key and self.grpc_tls_ca:
+            return TlsFiles(self.grpc_tls_cert, self.grpc_tls_key, self.grpc_tls_ca)
+        return None
 
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)

@@ -37,9 +37,12 @@ class Gateway:
         self.leadership = leadership
         self.ari = ari
         self.ledger = ledger
-        self.speech = Peer(settings.speech_address, SPEECH)
-        self.intent = Peer(settings.intent_address, INTENT, idempotent=("Classify",))
-        self.reporter = Peer(settings.reporter_address, REPORTER, idempotent=("ReportResult",))
+        tls = settings.tls
+        self.speech = Peer(settings.speech_address, SPEECH, tls=tls)
+        self.intent = Peer(settings.intent_address, INTENT, idempotent=("Classify",), tls=tls)
+        self.reporter = Peer(
+            settings.reporter_address, REPORTER, idempotent=("ReportResult",), tls=tls
+        )
         self.pressure = Backpressure()
         ari.originate_took = OriginateLatency(self.pressure).took
         self.outbox = ResultOutbox(ledger, self.reporter)

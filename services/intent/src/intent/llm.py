@@ -22,7 +22,7 @@ from intent.errors import (
     LlmOutOfCreditError,
     LlmUnavailableError,
 )
-from intent.llm_answer import CREDIT_CODES, content_of, meaning_of
+from intent.llm_answer import CREDIT_CODES, content_of, meaning_of, tokens_of
 from intent.meaning import Language, Meaning
 from intent.prompt import ANSWER_FORMAT, instructions, messages
 from intent.settings import IntentSettings
@@ -163,7 +163,7 @@ class Llm:
                 timeout=httpx2.Timeout(self._timeout_s, connect=connect_s),
                 **extra,
             ) as response:
-                return content_of(await _read(response.iter_bytes()))
+                return _billed_content(await _read(response.iter_bytes()))
         except openai.APIStatusError as error:
             raise _translate(error, structured=structured) from error
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError) as error:
@@ -189,6 +189,13 @@ async def _read(chunks: AsyncIterator[bytes]) -> bytes:
         if len(body) > _MAX_ANSWER_BYTES:
             raise LlmAnswerError(f"the answer is larger than {_MAX_ANSWER_BYTES} bytes")
     return bytes(body)
+
+
+def _billed_content(body: bytes) -> str:
+    content = content_of(body)
+    for kind, tokens in tokens_of(body).items():
+        metrics.LLM_TOKENS.labels(kind).inc(tokens)
+    return content
 
 
 def _translate(error: openai.APIStatusError, *, structured: bool) -> LlmError:

@@ -32,9 +32,28 @@ def content_of(body: bytes) -> str:
             once they have begun to stream.
     """
     text = body.decode("utf-8", errors="replace").strip()
-    if text.startswith((_EVENT_DATA, ":", "event:", "id:", "retry:")):
+    if _is_stream(text):
         return "".join(_part_of(event) for event in _events(text))
     return _message_of(_checked(_parse(text)))
+
+
+def tokens_of(body: bytes) -> dict[str, int]:
+    """Returns the tokens a completion says it bills, by `prompt` and `completion`; none: empty.
+
+    Raises:
+        LlmAnswerError: see `content_of`.
+        LlmOutOfCreditError: see `content_of`.
+    """
+    text = body.decode("utf-8", errors="replace").strip()
+    parts = _events(text) if _is_stream(text) else [_checked(_parse(text))]
+    tokens: dict[str, int] = {}
+    for part in parts:  # of a stream the last one that says anything counts
+        match part.get("usage"):
+            case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)} if (
+                prompt >= 0 and completion >= 0
+            ):
+                tokens = {"prompt": prompt, "completion": completion}
+    return tokens
 
 
 def meaning_of(content: str) -> Meaning:
@@ -55,6 +74,10 @@ def meaning_of(content: str) -> Meaning:
     except ValueError as error:
         # The answer itself may quote the caller, so the error does not.
         raise LlmAnswerError("the answer is none of the allowed words") from error
+
+
+def _is_stream(text: str) -> bool:
+    return text.startswith((_EVENT_DATA, ":", "event:", "id:", "retry:"))
 
 
 def _events(stream: str) -> Iterable[dict[str, Any]]:

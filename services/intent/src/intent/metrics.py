@@ -30,6 +30,11 @@ LLM_OVERRULED = Counter(
     "salehi_intent_llm_overruled_total",
     "Times the LLM said yes to a reply in which the rules heard a refusal",
 )
+LLM_TOKENS = Counter(
+    "salehi_intent_llm_tokens_total",
+    "Tokens the LLM said it bills: prompt, completion",
+    ["kind"],
+)
 LLM_FALLBACKS = Counter(
     "salehi_intent_llm_fallbacks_total",
     "Questions asked at GAPGPT_FALLBACK_URL because the first address could not be connected to",

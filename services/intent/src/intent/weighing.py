@@ -61,10 +61,10 @@ FOR = {
 
 _UNEXPLAINED_WORD = 0.3
 _IDLE_WORD = 0.15
-_STRANGE_WORD = 1.0  # one beside a bare yes is enough not to be sure
+_STRANGE_WORD = 1.0  # one beside a bare yes, two beside a wish are enough not to be sure
 _DOUBT_ALWAYS = 0.1
 _STRANGE_WORDS_A_YES_BEARS = 1
-_SMALL_WORDS_A_YES_BEARS = 5
+_WORDS_A_YES_BEARS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,10 @@ class Rest:
 
     @property
     def is_too_much_for_a_yes(self) -> bool:
-        """Tells whether so much else was said that a bare "yes" or "good" settles nothing."""
+        """Tells whether so much else was said that a bare "yes" settles nothing."""
         return (
             self.strange > _STRANGE_WORDS_A_YES_BEARS
-            or self.small + self.strange > _SMALL_WORDS_A_YES_BEARS
+            or self.small + self.strange > _WORDS_A_YES_BEARS
         )
 
 
@@ -130,7 +130,7 @@ def confidence(meaning: Meaning, signals: Counter[Signal], rest: Rest) -> float:
     against = signals.keys() - backing - {Signal.NEUTRAL}
     share_against = sum(_WEIGHT[sig] * signals[sig] for sig in against)
     share_against += _UNEXPLAINED_WORD * rest.unexplained + _DOUBT_ALWAYS
-    if meaning is Meaning.YES and Signal.WISH not in signals:
+    if meaning is Meaning.YES:
         share_against += _STRANGE_WORD * rest.strange
     if meaning is Meaning.UNKNOWN:
         # Words that are known and yet led to nothing are no evidence that nothing was said.

@@ -9,6 +9,8 @@ from ari_gateway.ari.transport import Answer, Request
 
 # Below Asterisk's session_keep_alive (15 s), or a request may go into a closing connection.
 _KEEPALIVE_EXPIRY_S = 10.0
+# Every request looks at each idle connection, so a burst must not leave a hundred of them behind.
+_MOST_IDLE = 20
 
 
 class HttpTransport:
@@ -28,7 +30,7 @@ class HttpTransport:
             auth=auth,
             limits=httpx.Limits(
                 max_connections=max_connections,
-                max_keepalive_connections=max_connections,
+                max_keepalive_connections=min(max_connections, _MOST_IDLE),
                 keepalive_expiry=_KEEPALIVE_EXPIRY_S,
             ),
             trust_env=False,

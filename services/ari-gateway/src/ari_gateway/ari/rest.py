@@ -125,9 +125,8 @@ class AriRest:
     async def application(self) -> Belongings:
         """Tell which channels and bridges belong to our application."""
         try:
-            found = orjson.loads(
-                await self._requests.repeatable("GET", f"/applications/{_part(self._app)}")
-            )
+            path = f"/applications/{_part(self._app)}"
+            found = orjson.loads(await self._requests.repeatable("GET", path))
         except AriNotFound:  # nothing is left of it
             return Belongings()
         return Belongings(frozenset(found["channel_ids"]), frozenset(found["bridge_ids"]))
@@ -267,8 +266,8 @@ class AriRest:
         return frozenset(bridge["channels"])
 
     async def create_bridge(self, bridge_id: str) -> None:
-        """Make a mixing bridge."""
-        await self._requests.once("POST", "/bridges", {"type": "mixing", "bridgeId": bridge_id})
+        """Make a mixing bridge; with the id in the body a repetition would be 500, not 409."""
+        await self._requests.once("POST", f"/bridges/{_part(bridge_id)}", {"type": "mixing"})
 
     async def add_to_bridge(self, bridge_id: str, *channel_ids: str) -> None:
         """Let channels talk; waits behind a running playback of theirs."""

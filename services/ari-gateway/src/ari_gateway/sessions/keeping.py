@@ -16,6 +16,7 @@ from servicekit.storage import StoreUnavailable
 log = structlog.get_logger(__name__)
 
 _AGAIN_S = 0.5
+_TOGETHER_S = 0.2
 
 
 class CallKeeper:
@@ -61,6 +62,7 @@ class CallKeeper:
         """Write what changed, for ever; all calls that changed meanwhile in one go."""
         while True:
             await self._news.wait()
+            await asyncio.sleep(_TOGETHER_S)  # what others do meanwhile goes along
             self._news.clear()
             batch, self._changed = self._changed, {}
             if not batch:  # it ended meanwhile

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # Fallback for talk detection that never reports: beyond every silence a caller is allowed.
 _SILENCE_FALLBACK_MARGIN_S = 3
+# Asterisk says "done", not "failed", of a recording it cannot write (no room on the disk, no right
+# to write there): at once. Without a single packet it gives up too, but only after 4 s.
+_ENDS_NOT_BEFORE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,13 @@ async def left_behind(call: Call, name: str) -> bytes | None:
 
 
 async def _reply_ended(call: Call, recorded: asyncio.Future[bool]) -> float | None:
-    """Wait for the end of the reply, or of the recording; say when talk ended, if there was any."""
+    """Wait for the end of the reply, or of the recording; say when talk ended, if there was any.
+
+    Raises:
+        CallFailed: `recording_failed` when Asterisk cannot record.
+    """
     talk, listening = call.live.talk, call.tools.listening
+    began_s = asyncio.get_running_loop().time()
     ended = asyncio.ensure_future(talk.reply_ended(listening.start_timeout_s, listening.patience))
     try:
         first = asyncio.wait({ended, recorded}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,9 +132,11 @@ async def _reply_ended(call: Call, recorded: asyncio.Future[bool]) -> float | No
         spoke = ended.result() if ended.done() else talk.talking or talk.spoke_since_reset
     finally:
         ended.cancel()
-    if not spoke:
-        return None
     now_s = asyncio.get_running_loop().time()
+    if not spoke:
+        if recorded.done() and now_s - began_s < _ENDS_NOT_BEFORE_S and call.live.over is None:
+            raise CallFailed("recording_failed", technical=True)
+        return None
     # Without an end the caller still talked when the recording was full.
     ended_s = now_s if talk.ended_s is None else talk.ended_s
     turn_stage("endpoint", now_s - ended_s)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from sqlalchemy import (
     BigInteger,
@@ -15,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Update,
     bindparam,
     delete,
     insert,
@@ -22,8 +25,11 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ari_gateway.sessions.groups import Groups
 from ari_gateway.sessions.lease import LEASE_S
 from ari_gateway.sessions.ledger import REMEMBERED_FOR, AlreadyOnRecord, Entry
 from salehi.calls.v1 import calls_pb2
@@ -54,11 +60,41 @@ leases = Table(
 )
 
 
+_this = calls.c.attempt_id == bindparam("attempt")
+_KEEP = update(calls).where(_this & calls.c.ended.is_(False))
+_END = update(calls).where(_this)
+_REPORT = update(calls).where(_this).values(reported=True)
+
+
+@dataclass(frozen=True)
+class _Begin:
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class _Keep:
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class _End:
+    call: calls_pb2.Call
+
+
+@dataclass(frozen=True)
+class _Reported:
+    attempt_id: str
+
+
+_Change: TypeAlias = _Begin | _Keep | _End | _Reported
+
+
 class SqlLedger:
     """The record, one row per attempt."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._groups = Groups(self._write)
 
     async def begin(self, entry: Entry) -> None:
         """Put a call on record.
@@ -67,45 +103,36 @@ class SqlLedger:
             AlreadyOnRecord: its attempt has been before.
             StoreUnavailable: the database is away.
         """
-        row = {
-            "attempt_id": entry.call.attempt_id,
-            "channel_id": entry.channel_id,
-            "call": entry.call.SerializeToString(),
-            "saved": entry.saved,
-            "ended": False,
-            "reported": False,
-            "created_at": datetime.now(UTC),
-        }
-        try:
-            async with self._storage.transaction() as connection:
-                await connection.execute(insert(calls).values(row))
-        except IntegrityError as error:
-            raise AlreadyOnRecord(entry.call.attempt_id) from error
+        await self._groups.add(_Begin(entry))
 
     async def keep(self, entries: Sequence[Entry]) -> None:
-        """Keep how live calls stand, all in one transaction."""
-        rows = [
-            {
-                "attempt": entry.call.attempt_id,
-                "call": entry.call.SerializeToString(),
-                "saved": entry.saved,
-            }
-            for entry in entries
-        ]
-        live = (calls.c.attempt_id == bindparam("attempt")) & calls.c.ended.is_(False)
-        async with self._storage.transaction() as connection:
-            await connection.execute(update(calls).where(live), rows)
+        """Keep how live calls stand."""
+        await self._groups.add(_Keep(tuple(entries)))
 
     async def end(self, call: calls_pb2.Call) -> None:
         """Keep how a call ended; what a successor would have needed goes."""
-        ended_at = call.ended_at.ToDatetime(UTC) if call.HasField("ended_at") else datetime.now(UTC)
-        await self._set(
-            call.attempt_id, call=call.SerializeToString(), saved=b"", ended=True, ended_at=ended_at
-        )
+        await self._groups.add(_End(call))
 
     async def reported(self, attempt_id: str) -> None:
         """Note that the reporter has the result."""
-        await self._set(attempt_id, reported=True)
+        await self._groups.add(_Reported(attempt_id))
+
+    async def _write(self, changes: Sequence[_Change]) -> list[BaseException | None]:
+        """Write a group in one transaction; only a `begin` may be refused alone."""
+        async with self._storage.transaction() as connection:
+            known = await _insert(connection, [c.entry for c in changes if isinstance(c, _Begin)])
+            kept = [entry for c in changes if isinstance(c, _Keep) for entry in c.entries]
+            await _update(connection, _KEEP, [_kept_row(entry) for entry in kept])
+            ended = [c.call for c in changes if isinstance(c, _End)]
+            await _update(connection, _END, [_ended_row(call) for call in ended])
+            reported = [c.attempt_id for c in changes if isinstance(c, _Reported)]
+            await _update(connection, _REPORT, [{"attempt": name} for name in reported])
+        return [
+            AlreadyOnRecord(change.entry.call.attempt_id)
+            if isinstance(change, _Begin) and change.entry.call.attempt_id in known
+            else None
+            for change in changes
+        ]
 
     async def find(self, attempt_ids: Sequence[str]) -> list[calls_pb2.Call]:
         """Give what is on record of these attempts."""
@@ -146,17 +173,57 @@ class SqlLedger:
         async with self._storage.transaction() as connection:
             await connection.execute(delete(calls).where(old))
 
-    async def _set(self, attempt_id: str, **values: object) -> None:
-        async with self._storage.transaction() as connection:
-            await connection.execute(
-                update(calls).where(calls.c.attempt_id == attempt_id).values(**values)
-            )
-
     async def _read(self, condition: ColumnElement[bool]) -> list[calls_pb2.Call]:
         statement = select(calls.c.call).where(condition).order_by(calls.c.created_at)
         async with self._storage.transaction() as connection:
             rows = (await connection.execute(statement)).scalars().all()
         return [calls_pb2.Call.FromString(row) for row in rows]
+
+
+async def _insert(connection: AsyncConnection, entries: Sequence[Entry]) -> set[str]:
+    """Put calls on record; give the attempts that have been before."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    known: set[str] = set()
+    for entry in entries:
+        row = {
+            "attempt_id": entry.call.attempt_id,
+            "channel_id": entry.channel_id,
+            "call": entry.call.SerializeToString(),
+            "saved": entry.saved,
+            "ended": False,
+            "reported": False,
+            "created_at": datetime.now(UTC),
+        }
+        done = await connection.execute(insert(calls).values(row).on_conflict_do_nothing())
+        if done.rowcount == 0:
+            known.add(entry.call.attempt_id)
+    return known
+
+
+async def _update(
+    connection: AsyncConnection, statement: Update, rows: Sequence[dict[str, object]]
+) -> None:
+    if rows:
+        await connection.execute(statement, rows)
+
+
+def _kept_row(entry: Entry) -> dict[str, object]:
+    return {
+        "attempt": entry.call.attempt_id,
+        "call": entry.call.SerializeToString(),
+        "saved": entry.saved,
+    }
+
+
+def _ended_row(call: calls_pb2.Call) -> dict[str, object]:
+    ended_at = call.ended_at.ToDatetime(UTC) if call.HasField("ended_at") else datetime.now(UTC)
+    return {
+        "attempt": call.attempt_id,
+        "call": call.SerializeToString(),
+        "saved": b"",
+        "ended": True,
+        "ended_at": ended_at,
+    }
 
 
 class SqlLeases:

@@ -48,8 +48,8 @@ async def session_store(url: str, application: str) -> AsyncIterator[SessionStor
         return
     engine = await open_database(url, "ari_gateway:migrations", setting=_SETTING)
     try:
-        storage = Storage(engine)
-        yield SessionStore(SqlLedger(storage), SqlLeases(storage))
+        # The lease has a turn of its own: it must not wait in line behind the writes of calls.
+        yield SessionStore(SqlLedger(Storage(engine)), SqlLeases(Storage(engine)))
     finally:
         await engine.dispose()
 
