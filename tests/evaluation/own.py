@@ -23,13 +23,13 @@ from speech.audio import Recording, read_wav
 from speech.engines import build_stt, http_client
 from speech.enhance import enhance
 from speech.errors import BadRequest, SpeechError
-from speech.programs import require_programs
 from speech.settings import SpeechSettings
 from speech.stt.base import Utterance
 from speech.stt.transcriber import Transcriber
 from speech.vad import SpeechDetector
 
 _COLUMNS = {"file", "text", "intent"}
+_WAYS = ("on", "denoise", "off")
 _LONGEST_ENHANCE_S = 30.0
 _LONGEST_ANSWER_S = 60.0
 
@@ -50,22 +50,29 @@ class Labelled:
 
 
 async def evaluate_recordings(
-    directory: Path, labels: Path, language: Language, *, raw: bool
+    directory: Path, labels: Path, language: Language, *, compares: bool
 ) -> list[str]:
-    """Give the table's lines; with `raw` every recording is asked about unenhanced as well.
+    """Give the table's lines, for the set value of ENHANCE, or `compares`: for each of them.
 
     Raises:
         StartupError: the settings, the labels or a recording are not as wanted, or no provider
             answers; says which and why.
     """
     recordings = read_labels(directory, labels)
-    require_programs()
-    async with _transcriber(load_settings(SpeechSettings)) as transcriber:
-        ways = {"enhanced": True, "as it is": False} if raw else {"enhanced": True}
-        outcomes = {
-            way: [await _ask(transcriber, one, language, enhanced=on) for one in recordings]
-            for way, on in ways.items()
-        }
+    settings = load_settings(SpeechSettings)
+    ways = _WAYS if compares else (settings.enhance,)
+    outcomes: dict[str, list[Outcome]] = {}
+    refusal: SpeechError | None = None
+    async with _transcriber(settings) as transcriber:
+        try:  # in here: an error that left the block would leave as an exception group
+            for way in ways:
+                outcomes[f"ENHANCE={way}"] = [
+                    await _ask(transcriber, one, language, way) for one in recordings
+                ]
+        except SpeechError as error:
+            refusal = error
+    if refusal:
+        raise StartupError(f"a recording could not be transcribed: {refusal}") from refusal
     return list(table_of_recordings(outcomes))
 
 
@@ -80,12 +87,15 @@ def read_labels(directory: Path, labels: Path) -> list[Labelled]:
             reader = csv.DictReader(rows)
             if not set(reader.fieldnames or ()).issuperset(_COLUMNS):
                 raise StartupError(f"{labels}: the first line must be file,text,intent")
-            return [
+            labelled = [
                 _labelled(directory, f"{labels}, line {number}", row)
                 for number, row in enumerate(reader, start=2)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StartupError(f"{labels} cannot be read: {error}") from error
+    if not labelled:
+        raise StartupError(f"{labels} names no recording: write one line for each")
+    return labelled
 
 
 def _labelled(directory: Path, where: str, row: dict[str, str | None]) -> Labelled:
@@ -113,19 +123,14 @@ async def _transcriber(settings: SpeechSettings) -> AsyncIterator[Transcriber]:
                 working.cancel()
 
 
-async def _ask(
-    transcriber: Transcriber, one: Labelled, language: Language, *, enhanced: bool
-) -> Outcome:
+async def _ask(transcriber: Transcriber, one: Labelled, language: Language, way: str) -> Outcome:
     heard = ""
     if await SpeechDetector().hears_speech(one.recording):
-        try:
-            recording = one.recording
-            if enhanced:
-                recording = await enhance(recording, _LONGEST_ENHANCE_S)
-            utterance = Utterance(recording, language)
-            transcribed = await transcriber.transcribe(utterance, _LONGEST_ANSWER_S)
-            heard = transcribed.transcript.text
-        except SpeechError as error:
-            raise StartupError(f"a recording could not be transcribed: {error}") from error
+        recording = one.recording
+        if way != "off":
+            recording = await enhance(recording, _LONGEST_ENHANCE_S, denoises=way == "denoise")
+        utterance = Utterance(recording, language)
+        transcribed = await transcriber.transcribe(utterance, _LONGEST_ANSWER_S)
+        heard = transcribed.transcript.text
     found = classify(heard, language).meaning
     return Outcome(one.text, one.intent, normalise(heard), found, is_known=True)

@@ -17,14 +17,15 @@ from evaluation.measures import (
 )
 from evaluation.trial import Chain, Trial
 
-_HEADS = ("words", "intent", "others", "wrong", "any", "yes")
+_MISTAKES = "".join(f"{head:>10}" for head in ("wrong", "any", "yes"))
+_HEADS = "".join(f"{head:>8}" for head in ("words", "intent", "others")) + _MISTAKES
 LEGEND = """\
 words    words that arrived, of sentences the embedded engine's grammar holds, %
 intent   of those sentences that answer, taken for what they mean, %
 others   the same of answers the grammar does not hold, %
-wrong    answers taken for another answer, %
-any      speech that answers nothing, taken for an answer, %
-yes      whatever is no yes, taken for one, %"""
+wrong    answers taken for another answer, of all answers
+any      speech taken for an answer, of all that answers nothing
+yes      whatever was taken for a yes and is none, of all that is none"""
 
 
 def outcome_of(trial: Trial) -> Outcome:
@@ -38,16 +39,19 @@ def _figures(outcomes: Sequence[Outcome]) -> str:
         word_accuracy(outcomes),
         intent_accuracy(outcomes, known=True),
         intent_accuracy(outcomes, known=False),
-        wrong_answers(outcomes),
-        false_answers(outcomes),
-        false_yes(outcomes),
     )
-    return "".join(f"{share!s:>8}" for share in shares)
+    return "".join(f"{share!s:>8}" for share in shares) + _mistakes(outcomes)
+
+
+def _mistakes(outcomes: Sequence[Outcome]) -> str:
+    """Give mistakes as so many of so many: they are rare."""
+    shares = (wrong_answers(outcomes), false_answers(outcomes), false_yes(outcomes))
+    return "".join(f"{f'{share.some}/{share.whole}':>10}" for share in shares)
 
 
 def table_of_lines(trials: Sequence[Trial], lines: Sequence[Line]) -> Iterator[str]:
     """Give one row for each line."""
-    yield f"{'line':<20}{'replies':>8}" + "".join(f"{head:>8}" for head in _HEADS)
+    yield f"{'line':<20}{'replies':>8}{_HEADS}"
     for line in lines:
         outcomes = [outcome_of(trial) for trial in trials if trial.reply.line == line]
         yield f"{line.name:<20}{len(outcomes):>8}{_figures(outcomes)}"
@@ -57,8 +61,7 @@ def table_of_lines(trials: Sequence[Trial], lines: Sequence[Line]) -> Iterator[s
 
 def table_of_chains(trials: Sequence[Trial], chains: Sequence[Chain]) -> Iterator[str]:
     """Give one row for each chain, over all lines."""
-    heads = "".join(f"{head:>8}" for head in _HEADS)
-    yield f"{'chain':<20}{heads}{'enhance ms':>12}{'stt ms':>8}"
+    yield f"{'chain':<20}{_HEADS}{'enhance ms':>12}{'stt ms':>8}"
     for chain in chains:
         of_chain = [trial for trial in trials if trial.chain == chain]
         figures = _figures([outcome_of(trial) for trial in of_chain])
@@ -86,7 +89,7 @@ def table_of_intents(
 
 def table_of_voices(trials: Sequence[Trial]) -> Iterator[str]:
     """Give one row for each voice, over all lines."""
-    yield f"{'voice':<28}" + "".join(f"{head:>8}" for head in _HEADS)
+    yield f"{'voice':<28}{_HEADS}"
     for voice in sorted({str(trial.reply.voice) for trial in trials}):
         outcomes = [outcome_of(trial) for trial in trials if str(trial.reply.voice) == voice]
         yield f"{voice:<28}{_figures(outcomes)}"
@@ -94,17 +97,15 @@ def table_of_voices(trials: Sequence[Trial]) -> Iterator[str]:
 
 def table_of_recordings(outcomes: Mapping[str, Sequence[Outcome]]) -> Iterator[str]:
     """Give one row for each way the recordings were sent."""
-    heads = ("number", "words", "intent", "wrong", "any", "yes")
-    yield f"{'recordings':<20}" + "".join(f"{head:>8}" for head in heads)
+    heads = "".join(f"{head:>8}" for head in ("number", "words", "intent"))
+    yield f"{'recordings':<20}{heads}{_MISTAKES}"
     for way, found in outcomes.items():
         shares = (
             word_accuracy(found),
             intent_accuracy(found),
-            wrong_answers(found),
-            false_answers(found),
-            false_yes(found),
         )
-        yield f"{way:<20}{len(found):>8}" + "".join(f"{share!s:>8}" for share in shares)
+        figures = "".join(f"{share!s:>8}" for share in shares)
+        yield f"{way:<20}{len(found):>8}{figures}{_mistakes(found)}"
 
 
 def table_of_listening(found: Iterable[Listening]) -> Iterator[str]:

@@ -29,17 +29,19 @@ class Chain:
     Attributes:
         name: in tables.
         filters: for ffmpeg; empty: the recording goes on as it is, without ffmpeg.
-        adaptive: whether the service chooses the filters itself.
+        is_own: whether it is the service's own way of enhancing, without `filters`.
+        denoises: whether that is ENHANCE=denoise.
     """
 
     name: str
     filters: str = ""
-    adaptive: bool = False
+    is_own: bool = False
+    denoises: bool = False
 
     async def enhance(self, recording: Recording) -> Recording:
         """Send a recording through the chain."""
-        if self.adaptive:
-            return await enhance(recording, _LONGEST_FILTERING_S)
+        if self.is_own:
+            return await enhance(recording, _LONGEST_FILTERING_S, denoises=self.denoises)
         if self.filters:
             return await apply_filters(recording, self.filters, _LONGEST_FILTERING_S)
         return recording

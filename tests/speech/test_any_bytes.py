@@ -44,7 +44,8 @@ async def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     place.mkdir()
     monkeypatch.chdir(place)
     monkeypatch.setattr(tempfile, "tempdir", str(place))
-    hearing = Hearing(SpeechDetector(), transcriber_of(ScriptedStt()), Capacity("enhance", 2))
+    places = Capacity("enhance", 2)
+    hearing = Hearing(SpeechDetector(), transcriber_of(ScriptedStt()), places, denoises=True)
     speaking = synthesizer_of(SpokenCache(place), ScriptedTts())
     async with served(hearing, speaking) as stub:
         assert is_noisy(read_wav(REPLY))  # so that ffmpeg runs

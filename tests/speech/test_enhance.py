@@ -1,4 +1,4 @@
-"""Enhancement: noise is taken out only where there is noise, and no program is left behind."""
+"""Enhancement: noise is taken out only where there is some, if asked; no program is left behind."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from speech.audio import Recording, amplify, pcm_of, samples_of, window_levels, write_wav
+from speech.capacity import Capacity
 from speech.enhance import DENOISE, ENHANCED_RATE_HZ, apply_filters, enhance, is_noisy
 from speech.errors import ProgramFailed
 from speech.ffmpeg import to_samples
+from speech.hearing import Hearing
 from speech.programs import run_program
+from speech.vad import SpeechDetector
+from speech_support.engines import ScriptedStt, transcriber_of
 from speech_support.phone import hiss, reply
 
 
@@ -23,19 +27,23 @@ def _depth(recording: Recording) -> float:
     return levels[-len(levels) // 10] / levels[len(levels) // 10]
 
 
-async def test_a_clean_line_needs_no_program(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("snr_db", "denoises"),
+    [(None, True), (5.0, False)],
+    ids=["nothing to denoise", "not asked to denoise"],
+)
+async def test_most_replies_need_no_program(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, snr_db: float | None, *, denoises: bool
 ) -> None:
-    """A clean reply is brought to 16 kHz without ffmpeg; every sample of it is still there."""
-    clean = reply("no thank you", "en-us")
-    assert not is_noisy(clean)
+    """A reply is brought to 16 kHz without ffmpeg; every sample of it is still there."""
+    plain = reply("no thank you", "en-us", snr_db=snr_db)
     monkeypatch.setenv("PATH", str(tmp_path))
-    enhanced = await enhance(clean, 10.0)
+    enhanced = await enhance(plain, 10.0, denoises=denoises)
     assert enhanced.rate_hz == ENHANCED_RATE_HZ
-    ratio = max(samples_of(enhanced.pcm)[::2]) / max(samples_of(clean.pcm))
+    ratio = max(samples_of(enhanced.pcm)[::2]) / max(samples_of(plain.pcm))
     assert all(
         abs(after - before * ratio) < 2
-        for before, after in zip(samples_of(clean.pcm), samples_of(enhanced.pcm)[::2], strict=True)
+        for before, after in zip(samples_of(plain.pcm), samples_of(enhanced.pcm)[::2], strict=True)
     )
 
 
@@ -43,24 +51,40 @@ async def test_a_clean_line_needs_no_program(
 async def test_a_noisy_line_is_denoised(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, snr_db: float
 ) -> None:
-    """Noise in the pauses is sent through ffmpeg, and is no nearer to the speech afterwards."""
+    """Asked to denoise, ffmpeg takes noise in the pauses further from the speech."""
     noisy = reply("no thank you", "en-us", snr_db=snr_db, wait_s=1.5)
     assert is_noisy(noisy)
-    assert _depth(await enhance(noisy, 10.0)) > _depth(noisy)
+    assert _depth(await enhance(noisy, 10.0, denoises=True)) > _depth(noisy)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProgramFailed, match="ffmpeg cannot be started"):
-        await enhance(noisy, 10.0)
+        await enhance(noisy, 10.0, denoises=True)
 
 
+@pytest.mark.parametrize(("denoises", "rate_hz"), [(True, 8000), (False, ENHANCED_RATE_HZ)])
+async def test_a_reply_that_cannot_be_denoised_goes_on_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rate_hz: int, *, denoises: bool
+) -> None:
+    """Where ffmpeg fails, the engine hears the recording as it came; ENHANCE=on needs no ffmpeg."""
+    noisy = reply("no thank you", "en-us", snr_db=10)
+    stt = ScriptedStt()
+    places = Capacity("enhance", 1)
+    hearing = Hearing(SpeechDetector(), transcriber_of(stt), places, denoises=denoises)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    heard = await hearing.hear(write_wav(noisy.pcm, noisy.rate_hz), "en", (), 10.0)
+    assert stt.heard[0].recording.rate_hz == rate_hz
+    assert bool(heard.enhance_s) is not denoises
+
+
+@pytest.mark.parametrize("denoises", [False, True])
 @pytest.mark.parametrize("level", [0, 500])
 @pytest.mark.parametrize("rate_hz", [8000, 16000])
 @pytest.mark.parametrize("length_s", [0.0, 0.01, 1.0])
 async def test_whatever_comes_in_leaves_at_sixteen_kilohertz(
-    level: float, rate_hz: int, length_s: float
+    level: float, rate_hz: int, length_s: float, *, denoises: bool
 ) -> None:
     """The enhanced recording has the rate providers want, its length, and its band."""
     plain = hiss(length_s, level, rate_hz)
-    enhanced = await enhance(plain, 10)
+    enhanced = await enhance(plain, 10, denoises=denoises)
     assert enhanced.rate_hz == ENHANCED_RATE_HZ
     assert enhanced.length_s == pytest.approx(plain.length_s, abs=0.05)
     assert enhanced.band_hz == rate_hz // 2

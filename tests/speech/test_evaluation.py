@@ -18,11 +18,11 @@ from evaluation.measures import (
     word_errors,
     wrong_answers,
 )
-from evaluation.own import read_labels
+from evaluation.own import evaluate_recordings, read_labels
 from evaluation.voices import TUNING, UNSEEN, Voice
 from servicekit.errors import StartupError
 from speech.audio import samples_of, write_wav
-from speech_support.phone import hiss
+from speech_support.phone import hiss, reply_wav
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,28 @@ def test_labels_are_read_with_their_recordings(tmp_path: Path) -> None:
         ("name,text\n", "the first line must be file,text,intent"),
         ("file,text,intent\na.wav,yes,maybe\n", "line 2: intent must be one of yes, no"),
         ("file,text,intent\nmissing.wav,yes,yes\n", "line 2: the recording cannot be used"),
+        ("file,text,intent\n", "names no recording"),
     ],
 )
 def test_bad_labels_are_named(tmp_path: Path, content: str, said: str) -> None:
-    """A wrong heading, an unknown intent and a missing file are one line that names the place."""
+    """A wrong heading, an unknown intent, a missing file and no file at all are one clear line."""
     labels = tmp_path / "labels.csv"
     labels.write_text(content)
     with pytest.raises(StartupError, match=said) as caught:
         read_labels(tmp_path, labels)
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_provider_that_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A provider that cannot be asked ends the evaluation of recordings with one line."""
+    (tmp_path / "a.wav").write_bytes(reply_wav("yes please"))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,text,intent\na.wav,,yes\n")
+    monkeypatch.setenv("STT_PROVIDERS", "vira")
+    monkeypatch.setenv("VIRA_STT_TOKEN", "token")
+    monkeypatch.setenv("VIRA_STT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StartupError, match="could not be transcribed: Vira") as caught:
+        await evaluate_recordings(tmp_path, labels, "fa", compares=False)
     assert "\n" not in str(caught.value)

@@ -7,11 +7,12 @@ import asyncio
 import pytest
 from prometheus_client import REGISTRY
 
-from speech.errors import ProviderRefused, ProviderTooSlow, ProviderUnavailable
+from speech.errors import OutOfCredit, ProviderRefused, ProviderTooSlow, ProviderUnavailable
 from speech.guard import Patience
 from speech.stt.base import Utterance
 from speech_support.engines import ScriptedStt, transcriber_of
 from speech_support.phone import hiss
+from support.timing import HandClock
 
 SAID = Utterance(hiss(1, 100), "en")
 
@@ -91,3 +92,21 @@ async def test_every_end_is_counted() -> None:
     with pytest.raises(ProviderRefused):
         await transcriber.transcribe(SAID, 5.0)
     assert (count("answered"), count("ProviderRefused")) == (answered + 1, refused + 1)
+
+
+async def test_lack_of_credit_is_shown_until_the_engine_answers() -> None:
+    """The gauge rises with the engine's refusal, and falls with its next answer."""
+
+    def shown() -> float | None:
+        return REGISTRY.get_sample_value("salehi_speech_out_of_credit", {"engine": "scripted"})
+
+    clock = HandClock()
+    engine = ScriptedStt(errors=[OutOfCredit("no credit")])
+    transcriber = transcriber_of(engine, clock=clock)
+    assert shown() == 0
+    with pytest.raises(OutOfCredit):
+        await transcriber.transcribe(SAID, 5.0)
+    assert shown() == 1
+    clock.advance(60)
+    await transcriber.transcribe(SAID, 5.0)
+    assert shown() == 0

@@ -44,7 +44,7 @@ def _quieter(recording: Recording, by_db: float) -> Recording:
 
 
 @pytest.mark.parametrize("voice", ["en-us", "en-us+f4", "en-gb"])
-@pytest.mark.parametrize("text", ["yes", "no", "nope", "what"])
+@pytest.mark.parametrize("text", ["yes", "no"])
 async def test_one_word_is_speech(text: str, voice: str) -> None:
     """The shortest replies are heard in men's and women's voices, also in noise."""
     detector = SpeechDetector()

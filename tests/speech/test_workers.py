@@ -38,7 +38,7 @@ async def test_a_reply_comes_back_as_words(pool: WorkerPool) -> None:
 async def test_a_killed_worker_costs_no_reply(pool: WorkerPool) -> None:
     """A worker killed in the middle of a recording is replaced, and the recording is served."""
     (before,) = pool.pids
-    asked = asyncio.create_task(pool.recognise(reply("where did you get my number", wait_s=8)))
+    asked = asyncio.create_task(pool.recognise(reply("where did you get my number", wait_s=4)))
     await asyncio.sleep(0.05)
     os.kill(before, signal.SIGKILL)
     assert await asked == "where did you get my number"
@@ -47,8 +47,8 @@ async def test_a_killed_worker_costs_no_reply(pool: WorkerPool) -> None:
 
 
 async def test_the_event_loop_goes_on_while_a_worker_computes(pool: WorkerPool) -> None:
-    """The loop turns many times while 20 s of audio are decoded; blocked, it would turn once."""
-    asked = asyncio.create_task(pool.recognise(reply("no thank you", wait_s=18)))
+    """The loop turns many times while 10 s of audio are decoded; blocked, it would turn once."""
+    asked = asyncio.create_task(pool.recognise(reply("no thank you", wait_s=8)))
     turns = 0
     while not asked.done():
         await asyncio.sleep(0.005)
@@ -68,9 +68,9 @@ async def test_who_gave_up_is_not_served(pool: WorkerPool) -> None:
 
 
 async def test_a_caller_who_left_occupies_no_worker(pool: WorkerPool) -> None:
-    """A worker busy with a minute nobody waits for is replaced; the next recording is served."""
+    """A worker busy with 30 s nobody waits for is replaced; the next recording is served."""
     (before,) = pool.pids
-    asked = asyncio.create_task(pool.recognise(reply("no thank you", wait_s=58)))
+    asked = asyncio.create_task(pool.recognise(reply("no thank you", wait_s=30)))
     await asyncio.sleep(0.1)
     asked.cancel()
     assert await pool.recognise(reply("where did you get my number"))

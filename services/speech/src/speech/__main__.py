@@ -53,8 +53,13 @@ async def serve(settings: SpeechSettings, runtime: Runtime[SpeechSettings]) -> N
             running.append(tasks.create_task(stt.workers.run()))
             await _warm(stt.workers)
         places = Capacity("enhance", 2 * (os.cpu_count() or 1), assumed_s=_USUAL_ENHANCE_S)
-        enhancing = places if settings.enhance else None
-        hearing = Hearing(SpeechDetector(), stt.transcriber, enhancing, keeping)
+        hearing = Hearing(
+            SpeechDetector(),
+            stt.transcriber,
+            None if settings.enhance == "off" else places,
+            keeping,
+            denoises=settings.enhance == "denoise",
+        )
         servicer = SpeechServicer(hearing, synthesizer, settings.call_language, _LONGEST_RPC_S)
         service = GrpcService(
             SERVICE, speech_pb2_grpc.add_SpeechServiceServicer_to_server, servicer

@@ -7,12 +7,13 @@ import structlog
 from servicekit.breaker import Breaker, BreakerState
 from speech.errors import (
     InputRejected,
+    OutOfCredit,
     ProviderError,
     ProviderRefused,
     ProviderTooSlow,
     ProviderUnavailable,
 )
-from speech.metrics import BREAKER
+from speech.metrics import BREAKER, OUT_OF_CREDIT
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,9 @@ class Health:
         self._breaker = breaker or Breaker()
         self._reason: ProviderError | None = None
         BREAKER.labels(engine).set_function(lambda: _SHOWN[self._breaker.state])
+        OUT_OF_CREDIT.labels(engine).set_function(
+            lambda: float(isinstance(self._reason, OutOfCredit))
+        )
 
     def passed_over(self) -> ProviderError | None:
         """Say why the engine is not to be asked now; None when it may be, or may be tried."""

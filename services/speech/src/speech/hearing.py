@@ -51,6 +51,7 @@ class Hearing:
     """The parts a recording passes.
 
     `enhancing` holds the places for enhancement and `reviews` keeps copies; None switches it off.
+    `denoises`: enhancement takes noise out as well.
     """
 
     def __init__(
@@ -59,11 +60,14 @@ class Hearing:
         transcriber: Transcriber,
         enhancing: Capacity | None,
         reviews: ReviewCopies | None = None,
+        *,
+        denoises: bool = False,
     ) -> None:
         self._detector = detector
         self._detecting = Capacity("vad", 1, assumed_s=0.02)
         self._transcriber = transcriber
         self._enhancing = enhancing
+        self._denoises = denoises
         self._reviews = reviews
 
     async def hear(
@@ -130,7 +134,7 @@ class Hearing:
             async with self._enhancing.place(limit_s):
                 limit_s = min(deadline_s - time.monotonic(), _LONGEST_ENHANCE_S)
                 with tracer.start_as_current_span("enhance"), ENHANCE_SECONDS.time():
-                    return await enhance(recording, limit_s)
+                    return await enhance(recording, limit_s, denoises=self._denoises)
         except AtCapacity:
             ENHANCE_SKIPPED.inc()
         except ProgramFailed as error:

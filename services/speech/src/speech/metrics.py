@@ -48,6 +48,9 @@ BREAKER = Gauge(
     "Whether an engine is asked: 0 yes, 1 one trial at a time, 2 passed over",
     ["engine"],
 )
+OUT_OF_CREDIT = Gauge(
+    "salehi_speech_out_of_credit", "1 while an engine refuses for lack of credit", ["engine"]
+)
 IN_FLIGHT = Gauge("salehi_speech_in_flight", "Requests that hold a place", ["pool"])
 WAITING = Gauge("salehi_speech_waiting", "Requests that wait for a place", ["pool"])
 PLACES = Gauge("salehi_speech_places", "Requests that can hold a place at once", ["pool"])

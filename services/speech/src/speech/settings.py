@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -98,8 +98,10 @@ class SpeechSettings(ServiceSettings):
     stt_workers: int = Field(
         2, ge=1, le=64, description="processes of the embedded engine, 1 to 64; one a core at most"
     )
-    enhance: bool = Field(
-        default=True, description="on denoises and normalises recordings first, off does not"
+    enhance: Literal["on", "denoise", "off"] = Field(
+        "on",
+        description="on brings recordings to 16 kHz and a common level first, denoise also takes "
+        "noise out where there is much, off does nothing",
     )
     ast_sound_dir: Path | None = Field(
         None, description="directory Asterisk plays custom sounds from; empty: prompts stay here"

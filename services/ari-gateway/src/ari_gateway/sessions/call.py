@@ -28,7 +28,6 @@ from ari_gateway.sessions.live import LiveCall
 from ari_gateway.sessions.outcome import Failure, Intent
 from ari_gateway.sessions.playing import Playback, PromptLengths
 from ari_gateway.sessions.record import Turn
-from ari_gateway.sessions.waits import LONGEST_STEP_S
 from ari_gateway.understanding import Understanding
 from servicekit.clock import Clock, SystemClock
 
@@ -85,6 +84,7 @@ class Call:
         self.recordings: dict[str, asyncio.Future[bool]] = {}
         self._repeats = 0
         self.speech_ended_s: float | None = None
+        self._understood_s = 0.0
 
     async def play(self, prompt: str) -> None:
         """Play a prompt to its end.
@@ -114,6 +114,7 @@ class Call:
             return Intent(done)
         with self.step("ask"):
             reply = await ask(self, prompt)
+            self._understood_s = asyncio.get_running_loop().time()
         self.live.record.turns.append(Turn(reply))
         self.live.record.note_out_of_credit(reply.out_of_credit)
         self.live.journal.done("ask", prompt, reply.intent.value)
@@ -145,6 +146,19 @@ class Call:
         self._repeats += 1
         return f"h{self._repeats}."
 
+    async def seen_to(
+        self, ask: Callable[[], Awaitable[None]], there: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Ask Asterisk for something that has a name of ours.
+
+        When the answer is lost, look whether it is `there`; what is not is asked for once more.
+        """
+        try:
+            await ask()
+        except AriUnavailable:
+            if not await there():
+                await ask()
+
     @contextmanager
     def asking_asterisk(self) -> Iterator[None]:
         """Translate Asterisk's refusals into ends of the call."""
@@ -169,8 +183,12 @@ class Call:
         ended_s, self.speech_ended_s = self.speech_ended_s, None
         if ended_s is None:
             return
-        latency_s = await self.until(playback.playing, LONGEST_STEP_S) - ended_s
+        began_s = await playing.begun(self, playback)
+        if began_s is None:
+            return
+        latency_s = began_s - ended_s
         TURN_LATENCY_SECONDS.observe(latency_s)
+        turn_stage("prompt_start", began_s - self._understood_s)
         if self.live.record.turns:
             self.live.record.turns[-1].latency_s = latency_s
 
