@@ -57,6 +57,7 @@ eval: install  ## Measure what is understood, by filter chain and noise (ARGS="-
 bench-calls: install  ## Measure what a call costs: 1,000 at once on a simulated ARI, then beside Asterisk
 	@PYTHONPATH=tests $(VENV)/python -m bench_calls simulated
 	@PYTHONPATH=tests $(VENV)/python -m bench_calls real
+	@PYTHONPATH=tests $(VENV)/python -m bench_calls turns
 
 protos: install  ## Regenerate the stubs under protos/gen
 	@scripts/protos.sh

@@ -2,6 +2,7 @@
 
 python -m bench_calls simulated --calls 3000 --rate 50 --at-once 1000
 python -m bench_calls real --rates 5,10,15
+python -m bench_calls turns --calls 40 --at-once 10
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench_calls import turns
 from bench_calls.real import RealBench, Row
 from bench_calls.simulated import Cost, Load, SimulatedBench
 from e2e_support import lab
@@ -31,11 +33,16 @@ def main() -> int:
     real = kinds.add_parser("real", help="five services against the lab's Asterisk")
     real.add_argument("--rates", default="5,10,15", help="calls per second, one run for each")
     real.add_argument("--seconds", type=float, default=30.0, help="how long each run dials")
+    in_turns = kinds.add_parser("turns", help="how long callers wait for an answer, in the lab")
+    in_turns.add_argument("--calls", type=int, default=40, help="calls in all")
+    in_turns.add_argument("--at-once", type=int, default=10, help="calls that live at once")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if wanted.kind == "simulated":
             load = Load(wanted.calls, wanted.rate, wanted.at_once, over_websocket=not wanted.http)
             _show(asyncio.run(SimulatedBench(Path(directory), load).run()))
+        elif wanted.kind == "turns":
+            asyncio.run(_turns(Path(directory), wanted.calls, wanted.at_once))
         else:
             rates = [float(rate) for rate in wanted.rates.split(",")]
             asyncio.run(_real(Path(directory), rates, wanted.seconds))
@@ -49,6 +56,13 @@ async def _real(home: Path, rates: list[float], for_s: float) -> None:
     _say("CPU ms per call   " + "".join(f"{column:>12}" for column in columns) + "   results")
     for rate in rates:
         _say(_line(await bench.at_rate(rate, for_s)))
+
+
+async def _turns(home: Path, calls: int, at_once: int) -> None:
+    await lab.up()
+    lab_env = LabPaths(REPOSITORY / ".lab").env_file
+    for line in (await turns.measured(home, lab_env, calls, at_once)).lines():
+        _say(line)
 
 
 def _line(row: Row) -> str:

@@ -13,6 +13,7 @@ from servicekit.channel import Peer
 
 _DEADLINE_S = 5.0
 _AGAIN_S = 1.0
+_LATER = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.FAILED_PRECONDITION)
 
 
 class Caller:
@@ -75,7 +76,7 @@ class Caller:
             try:
                 await self._calls.PlaceCall(request, timeout=_DEADLINE_S)
             except aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                if error.code() in _LATER:
                     self.held_back += 1
                 elif error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     self.unanswered += 1
