@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import REGISTRY
 
 from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
 from servicekit.channel import Peer
@@ -91,6 +92,30 @@ async def test_an_unexpected_error_leaks_nothing() -> None:
             await ask(peer, "raise")
     assert error.value.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in (error.value.details() or "")
+
+
+async def test_every_rpc_is_counted_by_how_it_ended() -> None:
+    """An answer, a failure and a caller who waits no longer each count once, on either side."""
+
+    def count(side: str, code: str) -> float:
+        labels = {"method": f"/{NAME}/Classify", "code": code}
+        return REGISTRY.get_sample_value(f"salehi_rpc_{side}_seconds_count", labels) or 0.0
+
+    ends = [
+        *(("server", code) for code in ("OK", "INTERNAL", "CANCELLED")),
+        *(("client", code) for code in ("OK", "INTERNAL", "DEADLINE_EXCEEDED")),
+    ]
+    before = [count(*end) for end in ends]
+    async with served(Servicer()) as (_, port), Peer(f"127.0.0.1:{port}", NAME) as peer:
+        await ask(peer, "yes")
+        with pytest.raises(aio.AioRpcError):
+            await ask(peer, "raise")
+        with pytest.raises(aio.AioRpcError):
+            await ask(peer, "slow", timeout=0.1)
+        async with asyncio.timeout(5):
+            while count("server", "CANCELLED") == before[2]:  # the server notices a little later
+                await asyncio.sleep(0.01)
+    assert [count(*end) - was for end, was in zip(ends, before, strict=True)] == [1] * 6
 
 
 async def test_an_idempotent_call_is_repeated_when_the_peer_was_away() -> None:

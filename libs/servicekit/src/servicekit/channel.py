@@ -53,7 +53,9 @@ class Peer:
         self.target = target
         self.service = service
         self._idempotent = idempotent
-        self.channel = self._connect() if tls is None else RenewingChannel(Renewal(tls), self._connect)
+        self.channel = (
+            self._connect() if tls is None else RenewingChannel(Renewal(tls), self._connect)
+        )
 
     def _connect(self, credentials: grpc.ChannelCredentials | None = None) -> aio.Channel:
         options = _options(self.service, self._idempotent)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from prometheus_client import Gauge, Histogram, start_http_server
+from prometheus_client import Gauge, Histogram, disable_created_metrics, start_http_server
 
 from servicekit.errors import StartupError
+
+# A second series for each counter and histogram, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call] # it is the library that lacks types
 
 RPC_SERVER_SECONDS = Histogram(
     "salehi_rpc_server_seconds",

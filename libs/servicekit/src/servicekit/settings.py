@@ -116,7 +116,9 @@ class ServiceSettings(BaseSettings):
         }
         missing = [name for name, path in files.items() if path is None]
         if 0 < len(missing) < len(files):
-            raise ValueError(f"{missing[0]} is not set: set all three of {', '.join(files)}, or none")
+            raise ValueError(
+                f"{missing[0]} is not set: set all three of {', '.join(files)}, or none"
+            )
         return self
 
     @property

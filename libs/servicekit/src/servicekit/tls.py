@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ class TlsFiles:
         Raises:
             OSError: one is not there.
         """
-        found = [os.stat(path) for path in (self.cert, self.key, self.ca)]
+        found = [path.stat() for path in (self.cert, self.key, self.ca)]
         return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in found)
 
     def read(self) -> Pems:
@@ -105,11 +104,12 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """
     renewal = Renewal(files)
 
-    def newer() -> grpc.ServerCertificateConfiguration | None:
-        return _configuration(renewal.pems) if renewal.renew() else None
+    def newest() -> grpc.ServerCertificateConfiguration:
+        renewal.renew()
+        return _configuration(renewal.pems)
 
     return grpc.dynamic_ssl_server_credentials(
-        _configuration(renewal.pems), newer, require_client_authentication=True
+        _configuration(renewal.pems), newest, require_client_authentication=True
     )
 
 

@@ -229,10 +229,20 @@ async def open_engine(settings: DialerSettings) -> AsyncIterator[Engine]:
         database = await open_database(settings.database_address, MIGRATIONS)
         stack.push_async_callback(database.dispose)
         calls = await stack.enter_async_context(
-            Peer(settings.ari_gateway_address, gateway.SERVICE, idempotent=gateway.IDEMPOTENT)
+            Peer(
+                settings.ari_gateway_address,
+                gateway.SERVICE,
+                idempotent=gateway.IDEMPOTENT,
+                tls=settings.tls,
+            )
         )
         results = await stack.enter_async_context(
-            Peer(settings.reporter_address, reporting.SERVICE, idempotent=reporting.IDEMPOTENT)
+            Peer(
+                settings.reporter_address,
+                reporting.SERVICE,
+                idempotent=reporting.IDEMPOTENT,
+                tls=settings.tls,
+            )
         )
         panel = None
         if settings.panel_base_url is not None:

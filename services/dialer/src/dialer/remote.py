@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
-from servicekit.cli import rpc_errors
+from servicekit.cli import channel_to, rpc_errors
 from servicekit.errors import StartupError
 
 _DEADLINE_S = 30.0
@@ -110,7 +110,7 @@ class RemoteDialer:
 @contextmanager
 def connected(address: str) -> Iterator[RemoteDialer]:
     """Talk to the dialer at an address during the block."""
-    with grpc.insecure_channel(address) as channel:
+    with channel_to(address) as channel:
         yield RemoteDialer(address, channel)
 
 

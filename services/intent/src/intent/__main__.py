@@ -21,6 +21,9 @@ from servicekit.server import GrpcService
 from servicekit.service import Runtime, run_service
 
 
+_ANSWERS_WITHIN_S = 1.0
+
+
 async def serve(settings: IntentSettings, runtime: Runtime[IntentSettings]) -> None:
     """Serves until told to stop."""
     rules, campaign = _rules(settings.intent_rules_file)
@@ -44,7 +47,12 @@ async def serve(settings: IntentSettings, runtime: Runtime[IntentSettings]) -> N
         )
         servicer = IntentServicer(classifier, settings.call_language, transcripts)
         service = GrpcService(SERVICE, add_IntentServiceServicer_to_server, servicer)
-        await runtime.serve_grpc([service], port=settings.intent_port, setting="INTENT_PORT")
+        await runtime.serve_grpc(
+            [service],
+            port=settings.intent_port,
+            setting="INTENT_PORT",
+            drain_s=settings.intent_budget + _ANSWERS_WITHIN_S,
+        )
 
 
 def _rules(path: Path | None) -> tuple[Rules, Campaign | None]:

@@ -61,7 +61,9 @@ async def serve(settings: ReporterSettings, runtime: Runtime[ReporterSettings]) 
         engine = await open_database(settings.database_address, "reporter:migrations")
         stack.push_async_callback(engine.dispose)
         http = await stack.enter_async_context(_http_client(settings))
-        peer = Peer(settings.dialer_address, DIALER_SERVICE, idempotent=IDEMPOTENT)
+        peer = Peer(
+            settings.dialer_address, DIALER_SERVICE, idempotent=IDEMPOTENT, tls=settings.tls
+        )
         dialer = GrpcDialer(await stack.enter_async_context(peer))
         reporter = Reporter(settings, Storage(engine), http, dialer)
         await reporter.run(runtime)

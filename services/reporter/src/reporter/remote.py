@@ -9,7 +9,7 @@ from typing import TypeVar
 import grpc
 
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
-from servicekit.cli import rpc_errors
+from servicekit.cli import channel_to, rpc_errors
 
 _DEADLINE_S = 30.0
 _EXPORT_DEADLINE_S = 600.0
@@ -114,5 +114,5 @@ def _pages(
 @contextmanager
 def connected(address: str) -> Iterator[RemoteReporter]:
     """Talk to the reporter at an address during the block."""
-    with grpc.insecure_channel(address) as channel:
+    with channel_to(address) as channel:
         yield RemoteReporter(address, channel)

@@ -64,7 +64,9 @@ async def serve(settings: SpeechSettings, runtime: Runtime[SpeechSettings]) -> N
         service = GrpcService(
             SERVICE, speech_pb2_grpc.add_SpeechServiceServicer_to_server, servicer
         )
-        await runtime.serve_grpc([service], port=settings.speech_port, setting="SPEECH_PORT")
+        await runtime.serve_grpc(
+            [service], port=settings.speech_port, setting="SPEECH_PORT", drain_s=_LONGEST_RPC_S
+        )
         await _settle(reviews)
         for task in running:
             task.cancel()
