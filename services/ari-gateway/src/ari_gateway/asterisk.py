@@ -175,4 +175,7 @@ class AsteriskState:
                 live.waits.resolve("recorded", name, value=True)
         leg = live.operator
         if leg and leg.state is not LegState.GONE and leg.channel_id not in states:
+            if leg.state is not LegState.UP:
+                # He may have answered, and Asterisk hung up on him: he may be rung again.
+                live.record.operators_tried.remove(live.record.operator_extension)
             live.operator_lost(leg)

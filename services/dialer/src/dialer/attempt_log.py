@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.contacts import Contact
-from dialer.tables import IS_OPEN, attempts, contacts
+from dialer.tables import IS_OPEN, Stage, attempts, contacts, other_calls
 
 
 async def count(connection: AsyncConnection) -> tuple[int, int]:
@@ -16,6 +16,20 @@ async def count(connection: AsyncConnection) -> tuple[int, int]:
     total = select(func.count()).select_from(attempts)
     under_way = int((await connection.execute(total.where(IS_OPEN))).scalar_one())
     return under_way, int((await connection.execute(total)).scalar_one()) - under_way
+
+
+async def oldest_calls_ms(connection: AsyncConnection) -> dict[Stage, int]:
+    """Give when the oldest call on our lines began, by how far it has come; Unix milliseconds."""
+    began_ms = func.min(attempts.c.claimed_at_ms)
+    started_ms = func.min(other_calls.c.started_at_ms)
+    oldest = union_all(
+        select(attempts.c.stage, began_ms).where(IS_OPEN).group_by(attempts.c.stage),
+        select(other_calls.c.stage, started_ms).group_by(other_calls.c.stage),
+    )
+    known: dict[Stage, int] = {}
+    for stage, at_ms in await connection.execute(oldest):
+        known[Stage(stage)] = min(at_ms, known.get(Stage(stage), at_ms))
+    return known
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
+from salehi.calls.v1.calls_pb2 import Disposition
+
 ATTEMPTS = Counter("salehi_dialer_attempts", "Attempts ended", ["disposition"])
+for name in Disposition.keys():  # noqa: SIM118 - not a dict
+    # At zero from the start: Prometheus does not count what a figure is when it first appears.
+    ATTEMPTS.labels(name.removeprefix("DISPOSITION_").lower())
 CLAIMS = Counter("salehi_dialer_claims", "Attempts claimed", ["line"])
 NOT_NOW = Counter(
     "salehi_dialer_not_now",
@@ -20,6 +25,13 @@ UNKNOWN_ANSWERS = Counter(
 UNKNOWN_OUTCOMES = Counter(
     "salehi_dialer_unknown_outcomes", "Attempts closed because nobody knows what became of them"
 )
+DRIFT = Counter(
+    "salehi_dialer_drift",
+    "Differences found between attempts and the gateway's calls: news (a call stood elsewhere than "
+    "known; now and then is normal), lost_attempt, lost_call (nobody knows them any more), "
+    "late_call (alive though its attempt was closed)",
+    ["kind"],
+)
 LINE_USED = Gauge("salehi_dialer_line_used", "Use of a line", ["line", "limit"])
 LINE_ALLOWED = Gauge("salehi_dialer_line_allowed", "Limit of a line", ["line", "limit"])
 OPERATORS = Gauge(
@@ -29,6 +41,12 @@ OPERATORS = Gauge(
 )
 CONTACTS_WAITING = Gauge("salehi_dialer_contacts_waiting", "Contacts waiting to be dialled")
 ATTEMPTS_OPEN = Gauge("salehi_dialer_attempts_open", "Attempts under way")
+ATTEMPTS_FINISHED = Gauge("salehi_dialer_attempts_finished", "Attempts that are over, as kept")
+OLDEST_CALL_S = Gauge(
+    "salehi_dialer_oldest_call_age_seconds",
+    "Age of the oldest call on our lines: before_operator, with_operator (rings or talks); 0: none",
+    ["stage"],
+)
 PAUSED = Gauge("salehi_dialer_paused", "1 while this holds dialing back", ["kind"])
 CONTACTS_REJECTED = Counter(
     "salehi_dialer_contacts_rejected", "Rows and numbers not taken", ["source"]

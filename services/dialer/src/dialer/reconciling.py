@@ -10,6 +10,7 @@ from dialer.attempts import UNKNOWN_OUTCOME, Ending, stage_of
 from dialer.errors import GatewayUnavailable
 from dialer.gateway import Gateway
 from dialer.ledger import Ledger
+from dialer.metrics import DRIFT
 from dialer.moments import now_ms
 from dialer.tables import AttemptState
 from dialer.waking import Bells, Trouble
@@ -91,10 +92,12 @@ class Reconciler:
         alive = {call.attempt_id for call in listed.calls}
         for call in listed.calls:
             if known.get(call.attempt_id) != stage_of(call):  # else that would be no news
+                DRIFT.labels("news").inc()
                 await take_in(call, self._ledger, self._gateway)
         wanted = others.keys() | {attempt.attempt_id for attempt in expected}
         unknown = await self._unknown_of(wanted - alive)
         lost = self._lost(unknown)
+        DRIFT.labels("lost_call").inc(len(lost & others.keys()))
         await self._ledger.forget_other_calls(lost & others.keys())
         await self._settle(lost - others.keys())
         if began_ms - self._marked_ms >= _MARK_EVERY_MS:
@@ -127,4 +130,5 @@ class Reconciler:
             if await self._gateway.hang_up(attempt_id, "nobody waits for it any more"):
                 continue  # it turned up after all: the next look learns how it ends
             if await self._ledger.end(attempt_id, Ending.failed(UNKNOWN_OUTCOME)):
+                DRIFT.labels("lost_attempt").inc()
                 log.warning("nobody knows what became of an attempt", attempt_id=attempt_id)

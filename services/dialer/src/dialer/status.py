@@ -7,22 +7,25 @@ from dataclasses import dataclass
 
 import structlog
 
-from dialer.attempt_log import count
+from dialer.attempt_log import count, oldest_calls_ms
 from dialer.claim import Rules
 from dialer.contacts import count_waiting
 from dialer.limits import Line, LineLoad
 from dialer.loads import read_loads
 from dialer.metrics import (
+    ATTEMPTS_FINISHED,
     ATTEMPTS_OPEN,
     CONTACTS_WAITING,
     LINE_ALLOWED,
     LINE_USED,
+    OLDEST_CALL_S,
     OPERATORS,
     PAUSED,
 )
 from dialer.moments import unix_ms
 from dialer.operators import OperatorLoad, read_operator_load
 from dialer.pauses import Pause, PauseKind, in_force
+from dialer.tables import Stage
 from dialer.waking import Trouble
 from servicekit.clock import Clock
 from servicekit.storage import Storage, StoreUnavailable
@@ -48,6 +51,8 @@ class Status:
 
     Attributes:
         operators: None when it is dialled without regard to operators.
+        oldest_call_s: age of the oldest call no operator was called for yet, seconds; 0: none.
+        oldest_talk_s: the same for calls an operator was called for.
     """
 
     pauses: tuple[Pause, ...]
@@ -56,6 +61,8 @@ class Status:
     attempts_open: int
     attempts_done: int
     operators: OperatorLoad | None
+    oldest_call_s: float
+    oldest_talk_s: float
 
 
 class StatusReader:
@@ -80,11 +87,22 @@ class StatusReader:
             pauses = await in_force(connection)
             waiting = await count_waiting(connection)
             under_way, done = await count(connection)
+            oldest_ms = await oldest_calls_ms(connection)
             operators = None
             if (slots := self._rules.operator_slots) is not None:
                 operators = await read_operator_load(connection, slots)
         lines = tuple(_use(line, loads[line.number], now_ms) for line in self._rules.lines)
-        return Status(tuple(pauses), lines, waiting, under_way, done, operators)
+        talk_ms = oldest_ms.pop(Stage.WITH_OPERATOR, None)
+        return Status(
+            pauses=tuple(pauses),
+            lines=lines,
+            contacts_waiting=waiting,
+            attempts_open=under_way,
+            attempts_done=done,
+            operators=operators,
+            oldest_call_s=_age_s(min(oldest_ms.values(), default=None), now_ms),
+            oldest_talk_s=_age_s(talk_ms, now_ms),
+        )
 
     async def run(self) -> None:
         """Refresh the gauges until cancelled."""
@@ -100,6 +118,10 @@ class StatusReader:
 
 def _use(line: Line, load: LineLoad, now_ms: int) -> LineUse:
     return LineUse(line, load.active, load.last_minute(now_ms), load.today)
+
+
+def _age_s(began_ms: int | None, now_ms: int) -> float:
+    return 0.0 if began_ms is None else max(0, now_ms - began_ms) / 1000
 
 
 def _show(status: Status) -> None:
@@ -121,3 +143,6 @@ def _show(status: Status) -> None:
         OPERATORS.labels("expected").set(status.operators.expected)
     CONTACTS_WAITING.set(status.contacts_waiting)
     ATTEMPTS_OPEN.set(status.attempts_open)
+    ATTEMPTS_FINISHED.set(status.attempts_done)
+    OLDEST_CALL_S.labels("before_operator").set(status.oldest_call_s)
+    OLDEST_CALL_S.labels("with_operator").set(status.oldest_talk_s)

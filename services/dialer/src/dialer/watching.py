@@ -9,6 +9,7 @@ import structlog
 from dialer.errors import DialerError, GatewayUnavailable
 from dialer.gateway import Gateway, Position
 from dialer.ledger import Ledger
+from dialer.metrics import DRIFT
 from dialer.waking import Backoff, Bells, Trouble
 from salehi.calls.v1.calls_pb2 import Call, WatchCallsResponse
 from servicekit.clock import Clock
@@ -71,6 +72,7 @@ async def take_in(call: Call, ledger: Ledger, gateway: Gateway) -> None:
     """Write down a call's news; end a call whose attempt was closed, as nobody counts it."""
     if await ledger.apply(call):
         return
+    DRIFT.labels("late_call").inc()
     log.warning("a call appeared after its attempt was closed", attempt_id=call.attempt_id)
     try:
         await gateway.hang_up(call.attempt_id, _LATE)

@@ -20,7 +20,6 @@ from servicekit.errors import StartupError
 from servicekit.server import GrpcService
 from servicekit.service import Runtime, run_service
 
-
 _ANSWERS_WITHIN_S = 1.0
 
 

@@ -228,7 +228,7 @@ class AriRest:
     async def stop_recording(self, name: str) -> None:
         """End a recording and keep it; nothing happens when it is over."""
         try:
-            await self._requests.once("POST", f"/recordings/live/{_part(name)}/stop")
+            await self._requests.repeatable("POST", f"/recordings/live/{_part(name)}/stop")
         except AriNotFound:
             return
 
@@ -267,7 +267,7 @@ class AriRest:
 
     async def create_bridge(self, bridge_id: str) -> None:
         """Make a mixing bridge; with the id in the body a repetition would be 500, not 409."""
-        await self._requests.once("POST", f"/bridges/{_part(bridge_id)}", {"type": "mixing"})
+        await self._requests.repeatable("POST", f"/bridges/{_part(bridge_id)}?type=mixing")
 
     async def add_to_bridge(self, bridge_id: str, *channel_ids: str) -> None:
         """Let channels talk; waits behind a running playback of theirs."""

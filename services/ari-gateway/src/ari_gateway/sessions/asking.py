@@ -80,7 +80,9 @@ async def _played_until_speech(
     length_s = call.tools.lengths.of(playback.prompt)
     if length_s is None or window_s <= 0:
         return False
-    began_s = await call.until(playback.playing, LONGEST_PROMPT_S)
+    began_s = await playing.begun(call, playback)
+    if began_s is None:
+        return False
     left_s = began_s + length_s - window_s - asyncio.get_running_loop().time()
     ended = asyncio.wait({playback.played}, timeout=max(left_s, 0.0))
     await call.until(ended, LONGEST_PROMPT_S)

@@ -190,10 +190,16 @@ async def _ring(call: Call, desk: OperatorDesk, deadline_s: float) -> Leg:
     try:
         # Seen through to its answer though the customer leaves meanwhile: a leg that comes to life
         # after the teardown would ring for nobody.
-        async with _seen_through(call.ari.originate(originate)) as request:
+        originated = call.seen_to(
+            lambda: call.ari.originate(originate),
+            lambda: call.ari.channel_exists(leg.channel_id),
+        )
+        async with _seen_through(originated) as request:
             await live.during_call(asyncio.shield(request), LONGEST_STEP_S)
         await _awaited(call, answered, ring_s)
     except (AriError, TimeoutError) as error:
+        with suppress(AriError):  # it may ring all the same: only the answer was lost
+            await call.ari.hang_up(leg.channel_id)
         leg.move(LegState.GONE)
         OPERATOR_RINGS.labels("refused").inc()
         log.warning(

@@ -75,16 +75,17 @@ class Recording:
         self._recorded = call.live.waits.expect("recorded", self._name)
         call.live.talk.reset()
         call.recordings[self._name] = self._recorded
+        record = call.seen_to(
+            lambda: call.ari.record(
+                call.live.plan.channel_id,
+                self._name,
+                max_duration_s=listening.max_s,
+                max_silence_s=int(listening.start_timeout_s) + _SILENCE_FALLBACK_MARGIN_S,
+            ),
+            lambda: call.ari.live_recording_exists(self._name),
+        )
         with call.asking_asterisk():
-            await call.until(
-                call.ari.record(
-                    call.live.plan.channel_id,
-                    self._name,
-                    max_duration_s=listening.max_s,
-                    max_silence_s=int(listening.start_timeout_s) + _SILENCE_FALLBACK_MARGIN_S,
-                ),
-                LONGEST_STEP_S,
-            )
+            await call.until(record, LONGEST_STEP_S)
 
     async def reply(self) -> Said | None:
         """Record until the caller stops talking; None when nothing was said."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -69,15 +69,25 @@ async def start(call: Call, prompt: str, kind: str = "p") -> Playback:
     with call.asking_asterisk():
         if call.live.journal.taken_over and await call.ari.playback_exists(playback_id):
             return playback
-        await call.live.during_call(
-            call.ari.play(
-                f"channels/{call.live.plan.channel_id}",
-                f"{call.tools.sounds}/{prompt}",
-                playback_id,
-            ),
-            LONGEST_STEP_S,
+        target = f"channels/{call.live.plan.channel_id}"
+        media = f"{call.tools.sounds}/{prompt}"
+        play = call.seen_to(
+            lambda: call.ari.play(target, media, playback_id),
+            lambda: call.ari.playback_exists(playback_id),
         )
+        await call.until(play, LONGEST_STEP_S)
     return playback
+
+
+async def begun(call: Call, playback: Playback) -> float | None:
+    """Wait until a prompt plays; give since when, or None when nobody heard it begin.
+
+    The event is lost where the link was away in that moment; the end of the prompt is noticed.
+    """
+    either: set[asyncio.Future[Any]] = {playback.playing, playback.played}
+    first = asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    await call.until(first, LONGEST_PROMPT_S)
+    return playback.playing.result() if playback.playing.done() else None
 
 
 async def finish(call: Call, playback: Playback) -> None:
