@@ -118,7 +118,7 @@ def _wait_for(server: Prometheus, jobs: int) -> None:
         try:
             if server.query(ready):
                 return
-        except httpx.TransportError:
+        except (httpx.TransportError, ValueError):  # not there yet, or still reading its data
             pass
         assert time.monotonic() < deadline_s, "Prometheus does not scrape"
         time.sleep(0.1)
