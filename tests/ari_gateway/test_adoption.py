@@ -6,9 +6,11 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from ari_gateway.ari import events as ev
 from ari_gateway.sessions.adoption import clear_strays, take_over
 from ari_gateway.sessions.journal import Journal, ScenarioChanged, Step
 from ari_gateway.sessions.ledger import Entry
@@ -163,6 +165,40 @@ async def test_an_operator_who_answered_nobody_is_rung_again() -> None:
         async with successor(old, away_s=6) as new:
             new.asterisk.far_ends["PJSIP/200@operators"] = operator
             assert result_of(await new.ended(attempt_id)) == "connected_to_operator"
+
+
+async def test_an_operator_hung_up_on_as_the_successor_comes_is_rung_again() -> None:
+    """An answer in the last moment without a gateway ends a leg the successor still saw ring."""
+    operator = FarEnd(rings_s=5, leaves_s=20)
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as old:
+        attempt_id = await old.placed()
+        await asyncio.sleep(10.0)
+        async with successor(old, away_s=0.2) as new:
+            new.asterisk.far_ends["PJSIP/200@operators"] = operator
+            (leg,) = (name for name in new.asterisk.channels if "-operator-" in name)
+            await asyncio.sleep(0.1)
+            new.asterisk.vanish(leg)
+            new.asterisk.tell(ev.ChannelDestroyed(leg, cause=16, sip_status=0, state="Up"))
+            assert result_of(await new.ended(attempt_id)) == "connected_to_operator"
+
+
+async def test_an_operators_leg_that_was_not_on_record_yet_is_no_obstacle() -> None:
+    """A gateway killed before it wrote that an operator rings: he is rung anew, one leg at most."""
+    operator = FarEnd(rings_s=3, leaves_s=20)
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as old:
+        attempt_id = await old.placed()
+        await asyncio.sleep(11.0)
+        entry = old.ledger.entries[attempt_id]
+        saved = SavedCall.from_bytes(entry.saved)
+        assert saved.record.operator_rings == 1
+        saved.record.operator_rings, saved.record.operator_extension = 0, ""
+        saved.record.operators_tried.clear()
+        old.ledger.entries[attempt_id] = replace(entry, saved=saved.to_bytes())
+        async with successor(old, away_s=0.5) as new:
+            new.asterisk.far_ends["PJSIP/200@operators"] = operator
+            assert result_of(await new.ended(attempt_id)) == "connected_to_operator"
+            assert new.asterisk.most_together["PJSIP/200@operators"] == 1
+            assert new.asterisk.is_empty
 
 
 async def test_an_inbound_call_goes_on(ledger: MemoryLedger) -> None:

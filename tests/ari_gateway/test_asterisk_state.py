@@ -11,6 +11,7 @@ from ari_gateway.ari import events as ev
 from ari_gateway.ari.rest import AriAddress, AriRest
 from ari_gateway.asterisk import AsteriskState, wait_for_asterisk
 from ari_gateway.prompts import PromptCheck
+from ari_gateway.sessions.outcome import Intent
 from gateway_support.asterisk import Asterisk, FarEnd
 from gateway_support.house import House, house, plan_of
 from salehi.calls.v1 import calls_pb2
@@ -102,6 +103,22 @@ async def test_an_answered_call_goes_on() -> None:
         call = await here.ended(attempt_id)
         assert call.outcome.result == calls_pb2.RESULT_HANGUP
         assert here.asterisk.played == ["hello", "goodby"]
+
+
+async def test_an_operator_who_answered_unheard_is_rung_again() -> None:
+    """An operator hung up on because he answered while the link was away is rung once more."""
+    operator = FarEnd(rings_s=3, leaves_s=5)
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
+        state = state_of(here)
+        await state.on_up()
+        attempt_id = await placed(here, 11)  # hello, a yes, `yes`: the operator rings
+        (ringing,) = (name for name in here.asterisk.channels if "-operator-" in name)
+        state.on_down()
+        here.asterisk.vanish(ringing)
+        await state.on_up()
+        call = await here.ended(attempt_id)
+        assert call.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
+        assert here.asterisk.is_empty
 
 
 async def test_a_restarted_asterisk_ends_its_calls() -> None:

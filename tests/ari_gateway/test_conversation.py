@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from ari_gateway.sessions.admission import AtCapacity
 from ari_gateway.sessions.outcome import Intent
 from ari_gateway.understanding import NotUnderstood, Understood
 from gateway_support.asterisk import FarEnd
-from gateway_support.house import OPERATOR, house, plan_of
+from gateway_support.house import CUSTOMER, OPERATOR, house, plan_of
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
 
@@ -242,6 +243,80 @@ async def test_an_asterisk_that_cannot_record_is_not_a_silent_caller() -> None:
         call = await here.call()
         assert call.outcome.result == calls_pb2.RESULT_FAILED
         assert (call.outcome.reason, call.outcome.technical) == ("recording_failed", True)
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+@pytest.mark.parametrize("verb", ["play", "record"])
+async def test_a_lost_answer_costs_no_call(verb: str, *, carried_out: bool) -> None:
+    """Where the answer to a request is lost, the call goes on, and nothing is done twice."""
+    async with house(FarEnd(says=[1.0]), Intent.NO) as here:
+        attempt_id = str(uuid.uuid4())
+        here.asterisk.losing.append(("POST", f"/channels/{attempt_id}/{verb}", carried_out))
+        call = await here.call(attempt_id)
+        assert not here.asterisk.losing
+        assert told(call) == "not_interested"
+        assert here.asterisk.played == ["hello", "goodby"]
+        assert here.asterisk.is_empty
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+async def test_an_operator_is_rung_once_though_the_answer_is_lost(*, carried_out: bool) -> None:
+    """Where the answer to his originate is lost he is not rung twice, nor given up."""
+    operator = FarEnd(rings_s=6, leaves_s=30)
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
+        attempt_id = await here.placed()
+        await asyncio.sleep(5)
+        here.asterisk.losing.append(("POST", "/channels", carried_out))
+        call = await here.ended(attempt_id)
+        assert not here.asterisk.losing
+        assert told(call) == "connected_to_operator"
+        assert len(here.asterisk.originated) == 2
+        assert here.asterisk.is_empty
+
+
+async def test_an_operator_of_whom_nothing_is_known_is_not_left_ringing() -> None:
+    """Where nobody can tell whether an operator's phone rings, his leg is ended all the same."""
+    operator = FarEnd(rings_s=2, leaves_s=3600)
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
+        attempt_id = await here.placed()
+        await asyncio.sleep(5)
+        unseen = ("GET", f"/channels/{attempt_id}-operator-0", False)
+        here.asterisk.losing += [("POST", "/channels", True), *[unseen] * 3]
+        call = await here.ended(attempt_id)
+        assert not here.asterisk.losing
+        assert told(call) == "failed:operator_unavailable"
+        await asyncio.sleep(10)
+        assert here.asterisk.is_empty
+
+
+async def test_a_prompt_nobody_heard_begin_is_waited_for_all_the_same() -> None:
+    """Where the link was away as a prompt began, its end is enough: the call goes on."""
+    async with house(FarEnd(says=[1.0, 1.0]), Intent.NUMBER_QUESTION, Intent.NO) as here:
+        here.asterisk.tell = lambda event: (
+            None if isinstance(event, ev.PlaybackStarted) else here.manager.handle(event)
+        )
+        call = await here.call()
+        assert told(call) == "not_interested"
+        assert here.asterisk.played == ["hello", "number", "goodby"]
+
+
+async def test_a_hundred_calls_leave_no_task_and_no_call_behind() -> None:
+    """After many calls of every kind as many tasks run as before the first, and none is live."""
+    kinds = [FarEnd(says=[1.0]), FarEnd(), FarEnd(rings_s=None), FarEnd(leaves_s=2)]
+    replies = [Intent.YES, Intent.NO] * 25
+    async with house(kinds[0], *replies, operator=FarEnd(rings_s=1, leaves_s=5)) as here:
+        await here.placed()
+        await asyncio.sleep(120)
+        before = len(asyncio.all_tasks())
+        for number in range(100):
+            here.asterisk.far_ends[CUSTOMER] = replace(
+                kinds[number % 4], says=[1.0] * (number % 4 == 0)
+            )
+            await here.placed()
+            await asyncio.sleep(120)
+        assert len(asyncio.all_tasks()) == before
+        assert here.manager.live == []
+        assert here.asterisk.is_empty
 
 
 async def test_a_missing_prompt_fails_the_call() -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from e2e_support import lab
+from e2e_support import lab, short_prompts
 from e2e_support.stack import PROGRAMS, MakeStack
 from lab.demo.campaign import environment
 from lab.paths import REPOSITORY
@@ -37,18 +37,6 @@ async def test_an_inbound_call_is_answered_like_an_outbound_one(make_stack: Make
         assert report.direction == calls_pb2.DIRECTION_INBOUND
         assert report.line == "02191001001"
         assert report.outcome.talk_s > 2
-
-
-async def test_a_killed_gateway_goes_on_with_its_call(make_stack: MakeStack) -> None:
-    """After a SIGKILL in mid-call the next process leads the call to its end, and the next one."""
-    async with make_stack(
-        STATIC_CONTACTS="09120000105,09120000102", MAX_TOTAL_CALLS="1"
-    ) as running:
-        await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
-        await running.end("ari-gateway", signal.SIGKILL)
-        await running.start("ari-gateway")
-        results = await running.have_results(2, within_s=60)
-        assert results == ["hangup", "not_interested"]
 
 
 async def test_a_killed_dialer_dials_nobody_twice(make_stack: MakeStack) -> None:
@@ -124,7 +112,9 @@ async def test_a_restarted_asterisk_ends_its_calls_and_dialing_goes_on(
 ) -> None:
     """When Asterisk dies, its call ends as asterisk_restart; the next one works by itself."""
     contacts = "09120000105,09120000205"
-    async with make_stack(STATIC_CONTACTS=contacts, MAX_TOTAL_CALLS="1") as running:
+    async with make_stack(
+        STATIC_CONTACTS=contacts, MAX_TOTAL_CALLS="1", **short_prompts.settings()
+    ) as running:
         await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
         lab.kill_asterisk()
         await lab.up()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from e2e_support import short_prompts
 from e2e_support.clean import clean
-from e2e_support.stack import MakeStack, Stack
+from e2e_support.stack import ROOM, MakeStack, Stack
 from e2e_support.understanding import understanding
 from lab import troubles
 
@@ -61,13 +61,9 @@ async def test_each_trouble_ends_as_it_should(make_stack: MakeStack) -> None:
             "ari-gateway",
             "dialer",
             STATIC_CONTACTS=contacts,
-            MAX_CONCURRENT_CALLS="50",
-            MAX_CALLS_PER_MINUTE="1000",
-            OPERATOR_EXTENSIONS="201:50,200:50",
+            **{**ROOM, "OPERATOR_EXTENSIONS": "201:50,200:50"},
             OPERATOR_TIMEOUT="5",
             ORIGINATION_TIMEOUT="5",
-            FAIL_ALERT_THRESHOLD="1000",
-            REQUIRE_CONSENT="off",
             ORIGINATE_SPACING="0.1",
             **short_prompts.settings(),
             **ears.settings,
@@ -75,4 +71,8 @@ async def test_each_trouble_ends_as_it_should(make_stack: MakeStack) -> None:
     ):
         await running.have_results(len(EXPECTED), within_s=120)
         assert await by_ending(running) == EXPECTED
+        # A trunk that is not there cannot be chosen by number.
+        await running.place("PJSIP/09120000101@nowhere")
+        results = await running.have_results(len(EXPECTED) + 1, within_s=20)
+        assert "failed:trunk_unreachable" in results
         await clean(running)

@@ -22,6 +22,7 @@ from lab import addresses
 
 _TEXT = 0x81
 _CLOSE_NORMAL = bytes((0x88, 2)) + struct.pack("!H", 1000)
+_ATTEMPT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RELAYED_HEADERS = ("authorization", "content-type")
 
 
@@ -48,17 +49,32 @@ class _Link:
 
     to_client: asyncio.StreamWriter
     to_asterisk: asyncio.StreamWriter
+    flows: asyncio.Event
+
+
+@dataclass
+class _Awaited:
+    """Somebody who waits for a line, or for the last of several."""
+
+    pattern: re.Pattern[str]
+    times: int
+    came: asyncio.Future[None]
 
 
 @dataclass
 class AriProxy:
-    """The proxy. What passes is named in one line: `POST /channels`, `StasisStart <channel>`."""
+    """The proxy.
+
+    What passes is named in one line: `POST /channels/<number>/play`, `StasisStart <number>`. The
+    number called stands for the id of its attempt, wherever that is part of a name.
+    """
 
     port: int
     _faults: list[Fault] = field(default_factory=list)
-    _awaited: list[tuple[re.Pattern[str], asyncio.Future[str]]] = field(default_factory=list)
+    _awaited: list[_Awaited] = field(default_factory=list)
+    _numbers: dict[str, str] = field(default_factory=dict)
+    connections: set[asyncio.Task[None]] = field(default_factory=set)
     _links: list[_Link] = field(default_factory=list)
-    _flows: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -76,19 +92,20 @@ class AriProxy:
         self._faults.append(fault)
         return fault
 
-    def seen(self, pattern: str) -> asyncio.Future[str]:
-        """Give what is done when a request or event that fits passes."""
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._awaited.append((re.compile(pattern), future))
-        return future
+    def seen(self, pattern: str, *, times: int = 1) -> asyncio.Future[None]:
+        """Give what is done when so many requests or events that fit have passed."""
+        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited.append(_Awaited(re.compile(pattern), times, came))
+        return came
+
+    def attempt_of(self, number: str) -> str:
+        """Give the attempt of the call whose dial string ends with `number`."""
+        return next(name for name, dialled in self._numbers.items() if dialled.endswith(number))
 
     def stall(self) -> None:
         """Let nothing of the events WebSocket through any more; it stays open."""
-        self._flows.clear()
-
-    def flow(self) -> None:
-        """Let it through again."""
-        self._flows.set()
+        for link in self._links:
+            link.flows.clear()
 
     def add_frame(self, text: str) -> None:
         """Send the gateway something as if Asterisk had."""
@@ -104,6 +121,8 @@ class AriProxy:
     def reset(self) -> None:
         """Tear the events WebSocket down without a word."""
         for link in self._links:
+            if link.to_client.is_closing():
+                continue
             client = link.to_client.get_extra_info("socket")
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             link.to_client.transport.abort()
@@ -141,7 +160,7 @@ class AriProxy:
             for name, _, value in (line.partition(":") for line in lines)
         }
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        status = await self._passes(f"{method} {path.removeprefix('/ari')}")
+        status = await self._passes(f"{method} {path.removeprefix('/ari')}", body)
         if status is not None:
             answer = httpx.Response(status, json={"message": "spoilt"})
         else:
@@ -164,7 +183,8 @@ class AriProxy:
         asterisk_reads, asterisk_writes = await asyncio.open_connection(
             addresses.LOOPBACK, addresses.ARI.number
         )
-        link = _Link(writer, asterisk_writes)
+        link = _Link(writer, asterisk_writes, asyncio.Event())
+        link.flows.set()
         asterisk_writes.write(head)
         writer.write(await asterisk_reads.readuntil(b"\r\n\r\n"))
         self._links.append(link)
@@ -188,7 +208,7 @@ class AriProxy:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 raw, opcode, payload = await _read_frame(reader)
-                await self._flows.wait()
+                await link.flows.wait()
                 if opcode != _TEXT:
                     (link.to_asterisk if from_client else link.to_client).write(raw)
                 elif from_client:
@@ -197,11 +217,12 @@ class AriProxy:
                     task.add_done_callback(late.discard)
                 else:
                     link.to_client.write(raw)
-                    self._tell(_name_of_event(json.loads(payload)))
+                    self._tell(self._named(_name_of_event(json.loads(payload))))
 
     async def _ask(self, raw: bytes, request: dict[str, Any], link: _Link) -> None:
         """Hand a request of the WebSocket on, or refuse it."""
-        status = await self._passes(f"{request['method']} /{request['uri']}")
+        asked = f"{request['method']} /{request['uri']}"
+        status = await self._passes(asked, request.get("message_body", ""))
         if status is None:
             link.to_asterisk.write(raw)
             return
@@ -214,36 +235,57 @@ class AriProxy:
         }
         link.to_client.write(_frame(json.dumps(answer).encode()))
 
-    async def _passes(self, request: str) -> int | None:
+    async def _passes(self, request: str, body: bytes | str) -> int | None:
         """Note a request that passes; give the status it is to be refused with, if it is."""
-        self._tell(request)
+        if request == "POST /channels":
+            originate = json.loads(body)
+            endpoint = originate["endpoint"]
+            if attempt := _ATTEMPT.fullmatch(originate["channelId"]):
+                self._numbers[attempt[0]] = endpoint.removeprefix("PJSIP/").partition("@")[0]
+            request = f"{request} {endpoint}"
+        line = self._named(request)
+        self._tell(line)
         for fault in self._faults:
-            if fault.times and fault.pattern.search(request):
+            if fault.times and fault.pattern.search(line):
                 fault.times -= 1
                 await asyncio.sleep(fault.late_s)
                 return fault.status
         return None
 
+    def _named(self, line: str) -> str:
+        """Put the number called in the place of its attempt's id."""
+        return _ATTEMPT.sub(lambda found: self._numbers.get(found[0], found[0]), line)
+
     def _tell(self, line: str) -> None:
-        for pattern, future in self._awaited:
-            if not future.done() and pattern.search(line):
-                future.set_result(line)
-        self._awaited = [entry for entry in self._awaited if not entry[1].done()]
+        for awaited in self._awaited:
+            if awaited.pattern.search(line):
+                awaited.times -= 1
+                if awaited.times <= 0 and not awaited.came.done():
+                    awaited.came.set_result(None)
+        self._awaited = [awaited for awaited in self._awaited if awaited.times > 0]
 
 
 @asynccontextmanager
 async def ari_proxy() -> AsyncIterator[AriProxy]:
     """Run a proxy in front of the lab's Asterisk."""
     proxy = AriProxy(port=0)
-    proxy.flow()
-    server = await asyncio.start_server(proxy.serve, addresses.LOOPBACK, 0)
+
+    def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relaying = asyncio.create_task(proxy.serve(reader, writer))
+        proxy.connections.add(relaying)
+        relaying.add_done_callback(proxy.connections.discard)
+
+    server = await asyncio.start_server(take, addresses.LOOPBACK, 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy
     finally:
-        proxy.flow()
         proxy.reset()
         server.close()
+        for relaying in proxy.connections:
+            relaying.cancel()
+        if proxy.connections:
+            await asyncio.wait(proxy.connections)
 
 
 def _name_of_event(message: dict[str, Any]) -> str:

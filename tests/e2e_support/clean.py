@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import httpx
 
-from e2e_support.stack import Stack, eventually
+from e2e_support.stack import NO_CAMPAIGN, Stack, eventually
 from lab import asterisk_config, troubles
 from lab.paths import REPOSITORY, LabPaths
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
 
 _SETTLED_S = 30
-_next_numbers = itertools.count(100)
+_OUR_RECORDING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-r\d+")
+_next_numbers = itertools.count(10)
 
 
 async def clean(running: Stack) -> None:
@@ -21,8 +23,8 @@ async def clean(running: Stack) -> None:
     await _settled(running)
     await nothing_on_asterisk()
     results = await _results_of_attempts(running)
-    number = f"0912999{next(_next_numbers):02d}{troubles.LEAVES_AT_ONCE}"
-    await call_one(running, number)
+    number = f"0912999{next(_next_numbers)}{troubles.LEAVES_AT_ONCE}"
+    await call(running, number)
 
     async def next_call_ended() -> bool:
         return len(await _results_of_attempts(running)) == len(results) + 1
@@ -34,13 +36,13 @@ async def clean(running: Stack) -> None:
     await nothing_on_asterisk()
 
 
-async def call_one(running: Stack, number: str) -> None:
-    """Add a contact to the campaign."""
-    csv = f"number\n{number}\n".encode()
+async def call(running: Stack, *numbers: str) -> None:
+    """Add contacts to the campaign."""
+    csv = "\n".join(("number", *numbers, "")).encode()
     async with running.dialer() as dialer:
         request = dialer_pb2.ImportContactsRequest(csv=csv)
         imported = await dialer.ImportContacts(iter([request]), timeout=10)
-    assert imported.accepted == 1, imported
+    assert imported.accepted == len(numbers), imported
 
 
 async def nothing_on_asterisk() -> None:
@@ -58,6 +60,7 @@ async def nothing_on_asterisk() -> None:
                 item.get("id") or item.get("name")
                 for path in ("/channels", "/bridges", "/recordings/stored")
                 for item in (await ari.get(path)).json()
+                if "recordings" not in path or _OUR_RECORDING.fullmatch(item["name"])
             ]
             return not left
 
@@ -90,19 +93,17 @@ async def _settled(running: Stack) -> None:
 
 async def _results_of_attempts(running: Stack) -> dict[str, str]:
     """Give the result of each attempt; every attempt that ended has exactly one, the same."""
-    async with running.dialer() as dialer:
-        listed = await dialer.ListAttempts(
-            dialer_pb2.ListAttemptsRequest(page_size=1000), timeout=10
-        )
+    attempts = await running.attempts()
     outbound = [
         record
         for record in await running.results()
         if record.report.direction == calls_pb2.DIRECTION_OUTBOUND
+        and record.report.contact.source != NO_CAMPAIGN
     ]
     results = {record.report.attempt_id: record.result for record in outbound}
     assert len(results) == len(outbound)
-    assert results.keys() <= {attempt.attempt_id for attempt in listed.attempts}
-    for attempt in listed.attempts:
+    assert results.keys() <= {attempt.attempt_id for attempt in attempts}
+    for attempt in attempts:
         if attempt.attempt_id in results:
             assert attempt.result == calls_pb2.RESULT_UNSPECIFIED or (
                 calls_pb2.Result.Name(attempt.result).removeprefix("RESULT_").lower()

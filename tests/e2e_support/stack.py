@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from grpc import aio
 from lab.demo.campaign import environment
 from lab.paths import REPOSITORY
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
-from salehi.dialer.v1 import dialer_pb2_grpc
+from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.channel import Peer
 
@@ -33,6 +34,19 @@ PORTS = {
     "reporter": "REPORTER",
 }
 
+
+ROOM = {
+    "MAX_CONCURRENT_CALLS": "50",
+    "MAX_CALLS_PER_MINUTE": "1000",
+    "OPERATOR_EXTENSIONS": "200:50",
+    "FAIL_ALERT_THRESHOLD": "1000",
+    "REQUIRE_CONSENT": "off",
+    "RETRY_POLICY": "none",
+}
+"""Settings for many calls at once, technical failures among them, and contacts added meanwhile."""
+
+NO_CAMPAIGN = "by hand"
+"""Source of a contact that the dialer knows nothing of."""
 
 MakeStack: TypeAlias = Callable[..., contextlib.AbstractAsyncContextManager["Stack"]]
 """Runs services with settings of the test's own, for as long as a block lasts."""
@@ -106,6 +120,19 @@ class Stack:
         async with asyncio.timeout(20):
             return await process.wait()
 
+    async def ends(self, service: str, *, within_s: float) -> int:
+        """Wait until a service ends by itself; give its status."""
+        async with asyncio.timeout(within_s):
+            return await self.processes.pop(service).wait()
+
+    async def says(self, service: str, words: str, *, times: int = 1) -> None:
+        """Wait until a service has printed something so often."""
+
+        async def said() -> bool:
+            return self.output(service).count(words) >= times
+
+        await eventually(said, within_s=30, what=f"{service} to say: {words}")
+
     @contextlib.asynccontextmanager
     async def calls(self) -> AsyncIterator[calls_pb2_grpc.CallServiceAsyncStub]:
         """Open the way to the gateway."""
@@ -124,8 +151,14 @@ class Stack:
         async with Peer(self.address("reporter"), name) as peer:
             stub = reporter_pb2_grpc.ReporterServiceStub(peer.channel)
             request = reporter_pb2.ListResultsRequest(page_size=1000)
+            found: list[reporter_pb2.ResultRecord] = []
             try:
-                return list((await stub.ListResults(request, timeout=5)).results)
+                while True:
+                    page = await stub.ListResults(request, timeout=5)
+                    found += page.results
+                    if not page.next_page_token:
+                        return found
+                    request.page_token = page.next_page_token
             except aio.AioRpcError:
                 return []
 
@@ -147,6 +180,29 @@ class Stack:
                 return []
             return list(listed.calls)
 
+    async def attempts(self) -> list[dialer_pb2.Attempt]:
+        """Give every attempt of the dialer."""
+        request = dialer_pb2.ListAttemptsRequest(page_size=1000)
+        found: list[dialer_pb2.Attempt] = []
+        async with self.dialer() as dialer:
+            while True:
+                page = await dialer.ListAttempts(request, timeout=10)
+                found += page.attempts
+                if not page.next_page_token:
+                    return found
+                request.page_token = page.next_page_token
+
+    async def place(self, endpoint: str) -> None:
+        """Ask the gateway itself for a call, without the dialer."""
+        request = calls_pb2.PlaceCallRequest(
+            attempt_id=str(uuid.uuid4()),
+            endpoint=endpoint,
+            ring_timeout_s=10,
+            contact=calls_pb2.Contact(source=NO_CAMPAIGN),
+        )
+        async with self.calls() as stub:
+            await stub.PlaceCall(request, timeout=10)
+
     async def reaches(
         self, state: calls_pb2.CallState.ValueType, *, within_s: float = 30
     ) -> calls_pb2.Call:
@@ -162,7 +218,7 @@ class Stack:
         return found[0]
 
     async def ready(self) -> None:
-        """Wait until the gateway would dial."""
+        """Wait until the gateway would dial, and the dialer, where there is one, serves."""
 
         async def would_dial() -> bool:
             async with self.calls() as stub:
@@ -173,6 +229,10 @@ class Stack:
                 return bool(listed.ready_to_dial)
 
         await eventually(would_dial, within_s=60, what="the gateway to be ready to dial")
+        if "dialer" in self.processes:
+            async with self.dialer() as dialer:
+                request = dialer_pb2.GetStatusRequest()
+                await dialer.GetStatus(request, timeout=30, wait_for_ready=True)
 
     async def metrics(self, service: str) -> str:
         """Give what a service exports."""

@@ -55,8 +55,11 @@ class Asterisk(httpx.AsyncBaseTransport):
         originated: body of every originate.
         patience_s: how long each originate might wait for a connection.
         failing: status to answer instead, by (method, path prefix).
+        losing: method and path of requests whose answer is lost, each once, and whether they are
+            carried out.
         missing: prompts that cannot be played.
         announcers_missing: nothing can be played to a bridge.
+        disk_full: a recording ends as soon as it begins.
         startup_time: changes when it is restarted.
         foreign: channels and bridges that are not in our application.
         most_together: most channels to one endpoint at one time.
@@ -70,8 +73,10 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.patience_s: list[float] = []
         self.played: list[str] = []
         self.failing: dict[tuple[str, str], int] = {}
+        self.losing: list[tuple[str, str, bool]] = []
         self.missing: set[str] = set()
         self.announcers_missing = False
+        self.disk_full = False
         self.startup_time = "today"
         self.channels: dict[str, FarEnd] = {}
         self.answered: set[str] = set()
@@ -97,6 +102,12 @@ class Asterisk(httpx.AsyncBaseTransport):
         if (request.method, path) == ("POST", "/channels"):
             timeout = request.extensions["timeout"]
             self.patience_s.append(timeout["pool"] + timeout["connect"])
+        for lost in self.losing:
+            if (request.method, path) == lost[:2]:
+                self.losing.remove(lost)
+                if lost[2]:
+                    self._answer(request.method, path.strip("/").split("/"), body)
+                raise httpx.ReadTimeout("as the test wants")
         return self._answer(request.method, path.strip("/").split("/"), body)
 
     def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> httpx.Response:
@@ -298,6 +309,9 @@ class Asterisk(httpx.AsyncBaseTransport):
         if name not in self.channels:
             return httpx.Response(404, json={})
         self.recordings[body["name"]] = name
+        if self.disk_full:
+            asyncio.get_running_loop().call_later(0.01, self._finish_recording, body["name"])
+            return httpx.Response(201, json={})
         says = self.channels[name].says
         after_s = says.pop(0) if says else None
         if after_s is not None:

@@ -61,6 +61,8 @@ class Talk:
 
     utterances: tuple[Utterance | Keys, ...]
     leave_ms: int = _STAY_MS
+    rings_ms: int | None = None
+    """Until the answer; None = as long as everybody's phone rings."""
     sends_ms: int | None = None
     """From then on no audio is sent any more, as from a phone that crashed; None = to the end."""
     deaf: bool = False

@@ -129,9 +129,10 @@ def _perform(choice: Choice, ring_ms: int) -> list[str]:
 def _talk(name: str, talk: Talk, track: Path | None, ring_ms: int) -> list[str]:
     xml = sipp_xml
     answered, again = f"{name}_answered", f"{name}_again"
+    rings_ms = ring_ms if talk.rings_ms is None else talk.rings_ms
     steps = [
         xml.send(xml.response(180, "Ringing")),
-        xml.receive_within("CANCEL", ring_ms, then="cancelled", otherwise=answered),
+        xml.receive_within("CANCEL", rings_ms, then="cancelled", otherwise=answered),
         xml.label(answered),
         xml.send(xml.answer(deaf=talk.deaf), retransmit=True),
         xml.receive("ACK"),

@@ -32,6 +32,8 @@ _END_OF_SPEECH_MS = 450
 
 INSISTENT = "21"
 """Says yes again and again, so that whoever asks hears it."""
+RINGS_LONG = "20"
+"""Answers after a while, and then insists."""
 LEAVES_AT_ONCE = "22"
 LEAVES_DURING_HELLO = "23"
 LEAVES_WHILE_LISTENED_TO = "24"
@@ -67,6 +69,7 @@ def customers(phrase_ms: Mapping[str, int]) -> dict[str, Behaviour]:
     question_ms = phrase_ms[QUESTION]
     return {
         **dict.fromkeys((INSISTENT, *operators()), Talk(insists)),
+        RINGS_LONG: Talk(insists, rings_ms=8000),
         LEAVES_AT_ONCE: Talk((), leave_ms=20),
         LEAVES_DURING_HELLO: Talk((), leave_ms=PROMPT_MS["hello"] // 2),
         LEAVES_WHILE_LISTENED_TO: Talk((), leave_ms=_FIRST_WORD_MS),

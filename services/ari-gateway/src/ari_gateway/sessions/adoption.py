@@ -43,6 +43,7 @@ async def take_over(manager: SessionManager, ari: AriRest, ledger: Ledger) -> No
     for entry in await ledger.unfinished():
         saved = _read(entry)
         if saved is not None and entry.channel_id in states:
+            await _end_unknown_leg(saved, states, ari)
             manager.resume(saved, lambda live: _fit(live, states))
             adopted += 1
         else:
@@ -90,6 +91,14 @@ def _read(entry: Entry) -> SavedCall | None:
             "a call cannot be gone on with", attempt_id=entry.call.attempt_id, reason=str(error)
         )
         return None
+
+
+async def _end_unknown_leg(saved: SavedCall, states: Mapping[str, str], ari: AriRest) -> None:
+    """End an operator's leg that was begun before that was on record: he is rung anew."""
+    plan, record = saved.plan, saved.record
+    while (leg := operator_channel_id(plan.attempt_id, record.operator_rings)) in states:
+        await ari.hang_up(leg)
+        record.operator_rings += 1
 
 
 def _fit(live: LiveCall, states: Mapping[str, str]) -> None:

@@ -143,17 +143,17 @@ async def _rings_on(call: Call, desk: OperatorDesk) -> Leg | None:
     """Wait for the operator another gateway was ringing; None when he does not answer any more."""
     live, extension = call.live, call.live.record.operator_extension
     leg = live.operator
-    if leg is None or leg.state is LegState.GONE:
-        # Whoever answered while nobody led the call was hung up on: he may be rung again.
-        live.record.operators_tried.remove(extension)
-        return None
-    desk.rota.hold(live.plan.attempt_id, extension)
-    if leg.state is not LegState.UP:
-        answered = live.waits.expect("operator", leg.channel_id)
-        await _awaited(call, answered, desk.ring_timeout_s)
-    if leg.state is LegState.UP:
-        return leg
-    desk.rota.let_go(live.plan.attempt_id, extension)
+    if leg is not None and leg.state is not LegState.GONE:
+        desk.rota.hold(live.plan.attempt_id, extension)
+        if leg.state is not LegState.UP:
+            answered = live.waits.expect("operator", leg.channel_id)
+            await _awaited(call, answered, desk.ring_timeout_s)
+        if leg.state is LegState.UP:
+            return leg
+        desk.rota.let_go(live.plan.attempt_id, extension)
+    # Whoever answered while nobody led the call was hung up on, perhaps only now: he may be rung
+    # again.
+    live.record.operators_tried.remove(extension)
     return None
 
 

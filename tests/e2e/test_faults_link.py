@@ -1,0 +1,177 @@
+"""Asterisk's link lost in every way, and an Asterisk that answers badly."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import httpx
+
+from e2e_support import short_prompts
+from e2e_support.ari_proxy import AriProxy, ari_proxy
+from e2e_support.clean import call, clean
+from e2e_support.stack import ROOM, MakeStack, Stack
+from e2e_support.understanding import understanding
+from lab import asterisk_config, troubles
+from lab.paths import REPOSITORY, LabPaths
+
+_PATHS = LabPaths(REPOSITORY / ".lab")
+_STALL_NOTICED_S = 20
+
+
+@asynccontextmanager
+async def behind_a_proxy(
+    make_stack: MakeStack, **settings: str
+) -> AsyncIterator[tuple[Stack, AriProxy]]:
+    """Run reporter, gateway and dialer with short prompts, the gateway behind a proxy."""
+    async with (
+        understanding(0.3) as ears,
+        ari_proxy() as proxy,
+        make_stack(
+            "reporter",
+            "ari-gateway",
+            "dialer",
+            ORIGINATION_TIMEOUT="30",
+            ORIGINATE_SPACING="0",
+            **ROOM,
+            **short_prompts.settings(),
+            **ears.settings,
+            **proxy.settings,
+            **settings,
+        ) as running,
+    ):
+        await running.ready()
+        yield running, proxy
+
+
+async def comes(moment: asyncio.Future[None], what: str, *, within_s: float = 40) -> None:
+    """Wait for a moment of a call; fail when it does not come."""
+    await asyncio.wait({moment}, timeout=within_s)
+    assert moment.done(), f"not within {within_s} s: {what}"
+
+
+async def test_calls_outlive_every_loss_of_the_link(make_stack: MakeStack) -> None:
+    """Closed, reset and stalled in one verb after the other, the link comes back to its calls."""
+    contacts = [f"09120001{n}{troubles.RINGS_LONG}" for n in range(1, 4)]
+    async with behind_a_proxy(make_stack, STATIC_CONTACTS=",".join(contacts)) as (running, proxy):
+        await comes(proxy.seen(r"^Dial \S+ RINGING", times=3), "three ringing phones")
+        proxy.reset()
+        for pattern, lose in (
+            (r"^PlaybackStarted \S+-p0 ", proxy.close_cleanly),
+            (r"^RecordingStarted ", proxy.reset),
+            (r"^PlaybackStarted \S+-p1 ", proxy.stall),
+            (r"^PlaybackStarted \S+-h1", proxy.close_cleanly),
+            (r"^ChannelEnteredBridge ", proxy.reset),
+        ):
+            # All have answered before nobody is there to hear them answer.
+            times = 3 if "p0" in pattern else 1
+            await comes(proxy.seen(pattern, times=times), pattern)
+            back = proxy.seen(r"^GET /asterisk/info")
+            lost_s = time.monotonic()
+            lose()
+            await comes(back, f"the link back after {lose.__name__}", within_s=30)
+            assert time.monotonic() - lost_s < _STALL_NOTICED_S
+        results = await running.have_results(3, within_s=60)
+        assert results == ["connected_to_operator"] * 3
+        await clean(running)
+
+
+# What Asterisk answers to one request of a call, and what the call comes to; the calls are led at
+# the same time, each with its own fault.
+_BAD_ANSWERS = (
+    (r"^POST /channels PJSIP/{}", 503, "failed:originate_lost"),
+    (r"^POST /channels PJSIP/{}", 500, "failed:trunk_unreachable"),
+    (r"^POST /channels/{}/play", 500, "failed:asterisk_refused"),
+    (r"^POST /channels/{}/record", 503, "connected_to_operator"),
+    (r"^POST /recordings/live/{}-r0/stop", 500, "failed:asterisk_refused"),
+    (r"^GET /recordings/stored/{}-r0/file", 503, "connected_to_operator"),  # it is asked again
+    (r"^POST /bridges/{}-bridge\?", 500, "failed:asterisk_refused"),
+    (r"^DELETE /channels/{}", 503, "connected_to_operator"),  # again
+)
+_RIDDLES = ('{"type": "NeverHeardOf", "channel": 7}', '{"type": "StasisEnd"}', "{", "7")
+# The customer leaves in the moment in which the operator …
+_MOMENTS = (
+    r"^StasisStart {}-operator-",
+    r"^POST /bridges/{}-bridge\?",
+    r"^POST /bridges/{}-bridge/addChannel",
+)
+
+
+async def test_a_fault_of_asterisk_costs_one_call_at_most(make_stack: MakeStack) -> None:
+    """What is refused, late or a riddle, or a customer gone as the operator answers: one call."""
+    async with behind_a_proxy(make_stack) as (running, proxy):
+        bad = {f"0912000{n}3{troubles.INSISTENT}": answer for n, answer in enumerate(_BAD_ANSWERS)}
+        faults = [
+            proxy.spoil(pattern.format(rf"\d*{number[1:]}"), status=status)
+            for number, (pattern, status, _) in bad.items()
+        ]
+        late = f"091200014{troubles.INSISTENT}"
+        faults.append(proxy.spoil(rf"^POST /channels/\d*{late[1:]}/", late_s=1.0, times=3))
+        leaving = {f"0912000{n}5{troubles.INSISTENT}": at for n, at in enumerate(_MOMENTS)}
+        async with asyncio.TaskGroup() as customers:
+            for number, pattern in leaving.items():
+                moment = proxy.seen(pattern.format(rf"\d*{number[1:]}"))
+                customers.create_task(leaves_at(moment, proxy, number))
+            await call(running, *bad, late, *leaving)
+            await comes(proxy.seen(r"^PlaybackStarted \S+-p0 "), "hello")
+            for riddle in _RIDDLES:
+                proxy.add_frame(riddle)
+        count = len(bad) + 1 + len(leaving)
+        await running.have_results(count, within_s=60)
+        results = {"0" + r.report.contact.number[3:]: r.result for r in await running.results()}
+        assert {number: results[number] for number in bad} == {
+            number: result for number, (_, _, result) in bad.items()
+        }
+        assert results[late] == "connected_to_operator"
+        assert {results[number] for number in leaving} <= {"disconnected", "connected_to_operator"}
+        assert [fault.times for fault in faults] == [0] * len(faults)
+        await clean(running)
+
+
+async def leaves_at(moment: asyncio.Future[None], proxy: AriProxy, number: str) -> None:
+    """End a customer's channel in a moment of the call, as a hang-up would."""
+    await comes(moment, "an operator who answers")
+    auth = httpx.BasicAuth(asterisk_config.ARI_USERNAME, asterisk_config.ari_password(_PATHS))
+    async with httpx.AsyncClient(auth=auth, trust_env=False) as asterisk:
+        channel = proxy.attempt_of(number[1:])
+        await asterisk.delete(f"http://127.0.0.1:8088/ari/channels/{channel}")
+
+
+@contextmanager
+def a_prompt_away(name: str) -> Iterator[None]:
+    """Take a prompt away for a while."""
+    prompt = _PATHS.sound_dir / "short/en" / f"{name}.alaw"
+    audio = prompt.read_bytes()
+    prompt.unlink()
+    try:
+        yield
+    finally:
+        prompt.write_bytes(audio)
+
+
+@contextmanager
+def no_room_for_recordings() -> Iterator[None]:
+    """Let Asterisk write no recording for a while."""
+    directory = _PATHS.asterisk_dir / "spool/recording"
+    mode = directory.stat().st_mode
+    directory.chmod(0o555)
+    try:
+        yield
+    finally:
+        directory.chmod(mode)
+
+
+async def test_a_house_in_disorder_loses_one_call(make_stack: MakeStack) -> None:
+    """A prompt taken away, or a disk without room, ends one call; put right, the next works."""
+    async with behind_a_proxy(make_stack) as (running, _):
+        with no_room_for_recordings():
+            await call(running, f"091200060{troubles.INSISTENT}")
+            assert await running.have_results(1, within_s=20) == ["failed:recording_failed"]
+        with a_prompt_away("yes"):
+            await call(running, f"091200061{troubles.INSISTENT}")
+            results = await running.have_results(2, within_s=20)
+            assert results == ["failed:prompt_missing", "failed:recording_failed"]
+        await running.ready()
+        await clean(running)
