@@ -81,7 +81,7 @@ class CallServicer(calls_pb2_grpc.CallServiceServicer):
         log.info(
             "a hang-up is asked for",
             attempt_id=request.attempt_id,
-            reason=request.reason[:_LONGEST_REASON],
+            reason_pii=request.reason[:_LONGEST_REASON],
             unless_answered=request.unless_answered,
         )
         if not self._manager.hang_up(
