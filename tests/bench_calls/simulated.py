@@ -16,10 +16,11 @@ import httpx
 from bench_calls.caller import Caller
 from bench_calls.peers import Reporter, peers
 from bench_calls.processes import cpu_s, memory_mib, program
-from e2e_support.stack import PROGRAMS, free_port
+from e2e_support.stack import PROGRAMS
 from lab.demo.campaign import environment
 from lab.simulated_ari.people import People
 from servicekit.channel import Peer
+from support.ports import free_port
 
 _PASSWORD = "simulated"
 _YES_EVERY = 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import httpx
 import yaml
 
 from deploy_support.reference import ROOT
+from support.ports import free_port
 
 HOME = ROOT / "deploy" / "prometheus"
 RULES = HOME / "rules" / "salehi.yaml"
@@ -75,9 +75,7 @@ def exporters() -> Iterator[dict[str, int]]:
 @contextmanager
 def prometheus(ports: dict[str, int]) -> Iterator[Prometheus]:
     """Run Prometheus with the project's configuration and rules, but faster, on these exporters."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory) / "prometheus.yml"
         config.write_text(yaml.safe_dump(_config(ports)))

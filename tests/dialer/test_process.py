@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -20,16 +19,10 @@ from dialer_support.panel import served as panel_served
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from servicekit.channel import Peer
+from support.ports import free_port
 from support.timing import eventually
 
 LIST = "09120000001,09120000002,09120000003"
-
-
-def free_port() -> int:
-    """Give a port nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

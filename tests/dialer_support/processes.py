@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,13 +13,7 @@ from pathlib import Path
 from dialer import service
 from salehi.dialer.v1 import dialer_pb2_grpc
 from servicekit.channel import Peer
-
-
-def free_port() -> int:
-    """Give a port nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from support.ports import free_port
 
 
 class DialerProcess:

@@ -8,11 +8,12 @@ import signal
 from e2e_support import short_prompts
 from e2e_support.ari_proxy import ari_proxy
 from e2e_support.clean import call, clean
-from e2e_support.stack import PROGRAMS, ROOM, MakeStack, free_port
+from e2e_support.stack import PROGRAMS, ROOM, MakeStack
 from e2e_support.understanding import understanding
 from lab import troubles
 from lab.paths import REPOSITORY
 from salehi.calls.v1 import calls_pb2
+from support.ports import free_port
 
 # What passes between gateway and Asterisk in each verb of the scenario, in order.
 _VERBS = {

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e_support.stack import MakeStack, Stack, eventually, free_port
+from e2e_support.stack import MakeStack, Stack, eventually
 from salehi.calls.v1 import calls_pb2
+from support.ports import free_port
 
 
 async def refused(running: Stack, service: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +22,7 @@ from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from salehi.dialer.v1 import dialer_pb2, dialer_pb2_grpc
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.channel import Peer
+from support.ports import free_port
 
 PROGRAMS = Path(sys.executable).parent
 SERVICES = ("speech", "intent", "reporter", "ari-gateway", "dialer")
@@ -50,13 +50,6 @@ NO_CAMPAIGN = "by hand"
 
 MakeStack: TypeAlias = Callable[..., contextlib.AbstractAsyncContextManager["Stack"]]
 """Runs services with settings of the test's own, for as long as a block lasts."""
-
-
-def free_port() -> int:
-    """Find a TCP port nobody uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], *, within_s: float, what: str) -> None:

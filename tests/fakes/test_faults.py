@@ -16,6 +16,7 @@ from lab.fakes.base import Fake
 from lab.fakes.faults import Fault, FaultKind
 from lab.fakes.panel import FakePanel
 from lab.fakes.vira import FakeVira
+from support.ports import free_port
 
 Connect = Callable[[Fake], Awaitable[httpx.AsyncClient]]
 BATCH = "/api/dialer/next-batch"
@@ -176,12 +177,6 @@ async def test_no_credit_where_the_service_knows_none_is_an_error(connect: Conne
     assert (await client.get(BATCH)).status_code == 500
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 async def _start(*arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "lab.fakes", *arguments),
@@ -196,14 +191,14 @@ async def _answers(url: str) -> bool:
         while True:
             try:
                 return (await client.get(f"{url}/_control")).status_code == 200
-            except httpx.ConnectError:
+            except httpx.TransportError:
                 await asyncio.sleep(0.05)
 
 
 async def test_command_serves_all_and_ends_on_sigterm() -> None:
     """`python -m lab.fakes` serves every fake on its own port and ends when told to."""
     names = ("panel", "vira", "llm", "sms", "stt")
-    ports = {name: _free_port() for name in names}
+    ports = {name: free_port() for name in names}
     options = [part for name in names for part in (f"--{name}-port", str(ports[name]))]
     process = await _start(*options)
     for name in names:

@@ -19,12 +19,7 @@ from salehi.intent.v1 import intent_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.errors import StartupError
 from servicekit.settings import load_settings
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from support.ports import free_port
 
 
 async def _run(folder: Path, **environment: str) -> asyncio.subprocess.Process:
@@ -53,8 +48,8 @@ async def test_process_serves_is_healthy_and_keeps_transcripts_out_of_its_log(
 
     What was said stands in the transcript log that was asked for, and in no other.
     """
-    port = _free_port()
-    ports = {"INTENT_PORT": str(port), "INTENT_METRICS_PORT": str(_free_port())}
+    port = free_port()
+    ports = {"INTENT_PORT": str(port), "INTENT_METRICS_PORT": str(free_port())}
     language = {"CALL_LANGUAGE": "en", "INTENT_RULES_FILE": str(_campaign_file(tmp_path))}
     process = await _run(tmp_path, **ports, **language, LOG_LEVEL="DEBUG", TRANSCRIPT_LOGS="true")
     async with Peer(f"127.0.0.1:{port}", SERVICE) as peer:
@@ -129,7 +124,7 @@ async def test_what_cannot_start_says_so_in_one_line(
 ) -> None:
     """Settings that do not fit, and a campaign's broken rule, end the process with 3 and a line."""
     (tmp_path / "campaign.yaml").write_text(BROKEN_RULES, encoding="utf-8")
-    ports = {"INTENT_PORT": str(_free_port()), "INTENT_METRICS_PORT": str(_free_port())}
+    ports = {"INTENT_PORT": str(free_port()), "INTENT_METRICS_PORT": str(free_port())}
     process = await _run(tmp_path, **ports, **environment)
     async with asyncio.timeout(30):
         _, stderr = await process.communicate()
@@ -145,7 +140,7 @@ async def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ports = {"INTENT_PORT": str(port), "INTENT_METRICS_PORT": str(_free_port())}
+        ports = {"INTENT_PORT": str(port), "INTENT_METRICS_PORT": str(free_port())}
         process = await _run(tmp_path, **ports)
         async with asyncio.timeout(20):
             _, stderr = await process.communicate()

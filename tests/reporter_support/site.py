@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,13 +14,7 @@ from grpc import aio
 
 from reporter_support.panel import FakePanel
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
-
-
-def free_port() -> int:
-    """Give a TCP port nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
+from support.ports import free_port
 
 
 @dataclass(frozen=True)

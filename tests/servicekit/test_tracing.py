@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from grpc import aio
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from salehi.intent.v1 import intent_pb2, intent_pb2_grpc
+from support.ports import free_port
 from support.timing import eventually
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -29,13 +29,6 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
             for scope in resource.scope_spans:
                 self.spans += scope.spans
         return trace_service_pb2.ExportTraceServiceResponse()
-
-
-def free_port() -> int:
-    """Find a port nobody uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 async def test_spans_are_exported_in_their_callers_trace(tmp_path: Path) -> None:

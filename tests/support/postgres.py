@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from support.ports import free_port
 
 _OWNER = "salehi"
 _START_S = 30.0
@@ -91,7 +92,7 @@ def postgres_server(*, careless: bool = True) -> Iterator[PostgresServer]:
         data = directory / "data"
         initdb = [f"{programs}/initdb", "-D", str(data), "-U", _OWNER, "--auth=trust", "--no-sync"]
         _run([*as_owner, *initdb, "--encoding=UTF8", "--locale=C.UTF-8"])
-        port = _free_port()
+        port = free_port()
         settings = (
             "listen_addresses=127.0.0.1",
             f"port={port}",
@@ -136,13 +137,6 @@ def _as_owner(directory: Path) -> list[str]:
         os.chown(directory, nobody.pw_uid, nobody.pw_gid)
         command += [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
     return command
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from support.ports import free_port
+
 _STARTS_WITHIN_S = 20.0
 
 
@@ -19,9 +21,7 @@ def redis_server() -> Iterator[str]:
     # One program under two names: which server or tool it is, its first argument says.
     program = shutil.which("redis-server") or shutil.which("redis-check-rdb")
     assert program, "redis-server is missing: run scripts/redis.sh"
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         process = subprocess.Popen(
             [
