@@ -152,11 +152,11 @@ async def test_a_repeat_after_the_moment_is_answered() -> None:
 
 async def test_a_moment_that_passes_before_the_originate_stops_it() -> None:
     """A call that got on record too slowly is not dialled and ends as asked_too_late."""
-    ledger = MemoryLedger(takes_s=2)
+    ledger = MemoryLedger(takes_s=4)
     async with house(FarEnd(), ledger=ledger) as here:
         plan = plan_of(str(uuid.uuid4()), originate_before=here.clock.now() + timedelta(seconds=1))
         placing = asyncio.create_task(here.manager.place(plan))
-        await asyncio.sleep(3)  # looked up, and on its way to the record
+        await asyncio.sleep(3)  # on its way to the record
         here.clock.advance(1)
         assert not (await placing).already_known
         outcome = (await here.ended(plan.attempt_id)).outcome
@@ -167,7 +167,7 @@ async def test_a_moment_that_passes_before_the_originate_stops_it() -> None:
 
 async def test_a_call_hung_up_before_it_is_dialled_is_not_dialled() -> None:
     """A hang-up that comes while a call is put on record leaves nothing to dial."""
-    ledger = MemoryLedger(takes_s=2)
+    ledger = MemoryLedger(takes_s=4)
     async with house(FarEnd(), ledger=ledger) as here:
         plan = plan_of(str(uuid.uuid4()))
         placing = asyncio.create_task(here.manager.place(plan))

@@ -17,7 +17,7 @@ from ari_gateway.sessions.sql_ledger import SqlLeases
 from ari_gateway.sessions.store import session_store
 from servicekit.database import open_database
 from servicekit.errors import StartupError
-from servicekit.storage import Storage, StoreUnavailable
+from servicekit.storage import StoreUnavailable, WholeTransactions
 from support.timing import HandClock, running
 
 HOST = socket.gethostname()
@@ -191,7 +191,7 @@ async def test_a_lease_in_a_database_runs_out(tmp_path: Path) -> None:
     """After LEASE_S seconds without renewal the row is free."""
     engine = await open_database(f"sqlite:///{tmp_path}/g.db", "ari_gateway:migrations")
     clock = HandClock()
-    leases = SqlLeases(Storage(engine), clock)
+    leases = SqlLeases(WholeTransactions(engine), clock)
     assert await leases.take("salehi", "a") == "a"
     clock.advance(LEASE_S - 0.1)
     assert await leases.take("salehi", "b") == "a"

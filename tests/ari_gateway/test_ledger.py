@@ -18,7 +18,7 @@ from ari_gateway.sessions.store import session_store
 from salehi.calls.v1 import calls_pb2
 from servicekit.database import open_database
 from servicekit.errors import StartupError
-from servicekit.storage import Storage, StoreUnavailable
+from servicekit.storage import StoreUnavailable, WholeTransactions
 from support.redis import redis_server
 
 pytestmark = pytest.mark.real_time
@@ -52,7 +52,7 @@ async def test_a_result_stays_until_it_is_acknowledged(ledger: Ledger) -> None:
     call.state = calls_pb2.CALL_STATE_ENDED
     await ledger.end(call)
     assert [found.attempt_id for found in await ledger.unreported()] == [call.attempt_id]
-    await ledger.reported(call.attempt_id)
+    await ledger.reported([call.attempt_id])
     await ledger.end(call)  # a late repeat makes it no news again
     assert await ledger.unreported() == []
     assert await ledger.find([call.attempt_id, "unknown"]) == [call]
@@ -127,7 +127,7 @@ async def test_reported_calls_are_forgotten_in_time(
     for module in ("sql_ledger", "redis_ledger"):
         monkeypatch.setattr(f"ari_gateway.sessions.{module}.REMEMBERED_FOR", timedelta(seconds=-5))
     reported, unreported = [await ended_at(ledger, datetime.now(UTC)) for _ in range(2)]
-    await ledger.reported(reported)
+    await ledger.reported([reported])
     await ledger.forget_old()
     assert await ledger.find([reported]) == []
     assert [call.attempt_id for call in await ledger.ended()] == [unreported]
@@ -168,7 +168,7 @@ async def test_calls_of_an_older_version_know_when_they_ended(tmp_path: Path) ->
     """The migration reads the end of each call from what was kept of it."""
     url = f"sqlite:///{tmp_path}/gateway.db"
     engine = await open_database(url, "ari_gateway:migrations")
-    ledger = SqlLedger(Storage(engine))
+    ledger = SqlLedger(WholeTransactions(engine))
     noon = datetime(2026, 5, 4, 8, 30, tzinfo=UTC)
     attempts = [await ended_at(ledger, noon + timedelta(hours=hours)) for hours in range(3)]
     live = a_call()
@@ -179,7 +179,7 @@ async def test_calls_of_an_older_version_know_when_they_ended(tmp_path: Path) ->
         assert "ended_at" not in columns.keys()  # noqa: SIM118 - a method of the result
     await engine.dispose()
     engine = await open_database(url, "ari_gateway:migrations")
-    ledger = SqlLedger(Storage(engine))
+    ledger = SqlLedger(WholeTransactions(engine))
     found = await ledger.ended(since=noon + timedelta(hours=1))
     assert [call.attempt_id for call in found] == attempts[1:]
     assert await ledger.unfinished() == [Entry(live, live.attempt_id)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ari_gateway.sessions.admission import NotReady
 from ari_gateway.sessions.adoption import take_over
 from ari_gateway.sessions.ledger import Entry
 from ari_gateway.sessions.sql_ledger import SqlLedger
@@ -16,7 +17,7 @@ from gateway_support.asterisk import FarEnd
 from gateway_support.house import House, MemoryLedger, house, plan_of
 from salehi.calls.v1 import calls_pb2
 from servicekit.database import open_database
-from servicekit.storage import Storage, StoreUnavailable
+from servicekit.storage import StoreUnavailable, WholeTransactions
 
 
 async def last_news(here: House) -> calls_pb2.CallState.ValueType:
@@ -45,18 +46,15 @@ async def test_twenty_requests_at_once_dial_once() -> None:
         assert len(here.asterisk.originated) == 1
 
 
-async def test_a_call_that_ends_during_a_repeats_lookup_is_known() -> None:
-    """A repeat that looked just before its call came and went is told of it, and dials nothing."""
+async def test_a_repeat_of_a_call_that_came_and_went_dials_nothing() -> None:
+    """A repeat is told how its call ended, and nobody hears of a second one."""
     ledger = MemoryLedger()
     async with house(FarEnd(), ledger=ledger) as here:
         here.asterisk.failing["POST", "/channels"] = 500
         attempt_id = str(uuid.uuid4())
-        ledger.takes_s = 5
-        repeat = asyncio.create_task(here.manager.place(plan_of(attempt_id)))
-        await asyncio.sleep(0)  # it has looked, and has not got its answer yet
-        ledger.takes_s = 0
         call = await here.call(attempt_id)
-        again = await repeat
+        ledger.takes_s = 5
+        again = await here.manager.place(plan_of(attempt_id))
         assert again.already_known
         assert again.call == call
         posts = [path for method, path in here.asterisk.requests if method == "POST"]
@@ -66,7 +64,7 @@ async def test_a_call_that_ends_during_a_repeats_lookup_is_known() -> None:
 
 async def test_a_request_that_is_given_up_is_dialled_once() -> None:
     """When who asked stops waiting, the call goes on, and asking again finds it."""
-    ledger = MemoryLedger(takes_s=2)
+    ledger = MemoryLedger(takes_s=4)
     async with house(FarEnd(refuses=17), ledger=ledger) as here:
         plan = plan_of(str(uuid.uuid4()))
         with pytest.raises(TimeoutError):
@@ -75,6 +73,35 @@ async def test_a_request_that_is_given_up_is_dialled_once() -> None:
         assert (await here.manager.place(plan)).already_known
         assert (await here.ended(plan.attempt_id)).outcome.reason == "busy"
         assert len(here.asterisk.originated) == 1
+
+
+async def test_a_repeat_waits_until_its_call_is_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two requests for a call that cannot be put on record are both told so."""
+    ledger = MemoryLedger()
+    async with house(FarEnd(), ledger=ledger) as here:
+
+        async def fail(*_: object) -> None:
+            await asyncio.sleep(2)
+            raise StoreUnavailable("disk full")
+
+        monkeypatch.setattr(ledger, "begin", fail)
+        plan = plan_of(str(uuid.uuid4()))
+        requests = [here.manager.place(plan), here.manager.place(plan)]
+        answers = await asyncio.gather(*requests, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
+        assert here.asterisk.originated == []
+
+
+async def test_a_repeat_is_answered_when_nothing_may_be_dialled() -> None:
+    """Who asks again for a call that has ended is told of it, dialling or not."""
+    async with house(FarEnd(refuses=17)) as here:
+        attempt_id = str(uuid.uuid4())
+        call = await here.call(attempt_id)
+        here.not_ready = "no link to Asterisk"
+        again = await here.manager.place(plan_of(attempt_id))
+        assert (again.call, again.already_known) == (call, True)
+        with pytest.raises(NotReady):
+            await here.manager.place(plan_of(str(uuid.uuid4())))
 
 
 async def test_a_call_that_cannot_be_put_on_record_is_not_dialled(
@@ -126,17 +153,17 @@ async def test_after_a_restart_no_attempt_is_dialled_again(tmp_path: Path) -> No
     engine = await open_database(url, "ari_gateway:migrations")
     async with contextlib.AsyncExitStack() as stack:
         old = await stack.enter_async_context(
-            house(FarEnd(rings_s=0.01, refuses=17), ledger=SqlLedger(Storage(engine)))
+            house(FarEnd(rings_s=0.01, refuses=17), ledger=SqlLedger(WholeTransactions(engine)))
         )
         await old.placed(ended)
         await old.ended_in_ledger(ended)
         call = calls_pb2.Call(attempt_id=ringing)
-        await SqlLedger(Storage(engine)).begin(Entry(call, ringing))  # then it is killed
+        await SqlLedger(WholeTransactions(engine)).begin(Entry(call, ringing))  # then it is killed
         assert len(old.asterisk.originated) == 1
     await engine.dispose()
 
     engine = await open_database(url, "ari_gateway:migrations")
-    ledger = SqlLedger(Storage(engine))
+    ledger = SqlLedger(WholeTransactions(engine))
     async with house(FarEnd(), ledger=ledger) as new:
         async with new.rest() as ari:
             await take_over(new.manager, ari, ledger)

@@ -48,8 +48,9 @@ async def test_an_hour_without_the_reporter_loses_nothing(ledger: MemoryLedger) 
     attempts: list[str] = []
     async with running(outbox.run()):
         for _ in range(60):
-            attempts += ended_calls(ledger, 2)
-            outbox.wake()
+            for attempt_id in ended_calls(ledger, 2):
+                attempts.append(attempt_id)
+                outbox.add(ledger.calls[attempt_id])
             await asyncio.sleep(60)
         assert reporter.kept == {}
         await asyncio.sleep(20)

@@ -19,7 +19,7 @@ from gateway_support.asterisk import FarEnd
 from gateway_support.house import CUSTOMER, House, house
 from salehi.calls.v1 import calls_pb2
 from servicekit.database import open_database
-from servicekit.storage import Storage
+from servicekit.storage import WholeTransactions
 from support.timing import eventually
 
 pytestmark = pytest.mark.real_time
@@ -41,7 +41,7 @@ class Context:
 async def served(tmp_path: Path, customer: FarEnd) -> AsyncIterator[tuple[House, Any]]:
     """Give a house with a real ledger, and its servicer."""
     engine = await open_database(f"sqlite:///{tmp_path}/g.db", "ari_gateway:migrations")
-    ledger = SqlLedger(Storage(engine))
+    ledger = SqlLedger(WholeTransactions(engine))
     async with house(customer, ledger=ledger) as here:
         yield here, CallServicer(here.manager, ledger, here.manager.why_no_outbound)
     await engine.dispose()

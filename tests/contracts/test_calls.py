@@ -21,7 +21,7 @@ from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.database import open_database
 from servicekit.server import GrpcServer, GrpcService
-from servicekit.storage import Storage
+from servicekit.storage import WholeTransactions
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ async def served(
 ) -> AsyncIterator[tuple[House, calls_pb2_grpc.CallServiceAsyncStub]]:
     """Serve a house with a real ledger."""
     engine = await open_database(f"sqlite:///{tmp_path}/g.db", "ari_gateway:migrations")
-    ledger = SqlLedger(Storage(engine))
+    ledger = SqlLedger(WholeTransactions(engine))
     async with house(customer, *replies, max_live_calls=max_live_calls, ledger=ledger) as here:
         servicer = CallServicer(here.manager, ledger, lambda: here.not_ready)
         server = GrpcServer(

@@ -107,9 +107,9 @@ class MemoryLedger:
             if call.state == calls_pb2.CALL_STATE_ENDED and call.attempt_id not in self.acknowledged
         ]
 
-    async def reported(self, attempt_id: str) -> None:
-        """Note that the reporter has the result."""
-        self.acknowledged.add(attempt_id)
+    async def reported(self, attempt_ids: Sequence[str]) -> None:
+        """Note that the reporter has these results."""
+        self.acknowledged.update(attempt_ids)
 
 
 @dataclass
@@ -226,7 +226,7 @@ async def house(
                 why_not_ready=lambda: built.not_ready,
                 pressure=pressure,
             ),
-            ended=lambda: None,
+            ended=lambda _: None,
         )
         asterisk.tell = manager.handle
         built = House(asterisk, ears, manager, record, pressure, clock, rota)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from typing import TypeVar
 
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from servicekit.database import sqlite_engine
+
+T = TypeVar("T")
 
 # PostgreSQL's classes of what may go better next time; its driver has no class for most of them:
 # connection lost, authorization (a password is just being changed), transaction rolled back (a
@@ -46,15 +58,63 @@ class Storage:
         Raises:
             StoreUnavailable: the database is away, locked for too long, or full.
         """
-        try:
+        with _translated():
             async with self._turn, self._engine.begin() as connection:
                 yield connection
-        except DBAPIError as error:
-            if _is_passing(error):
-                raise StoreUnavailable(_reason(error)) from error
-            raise
-        except (PoolTimeoutError, OSError) as error:
-            raise StoreUnavailable(type(error).__name__) from error
+
+
+class WholeTransactions:
+    """Gives transactions whose work is one plain function.
+
+    On SQLite the function runs in a thread of its own: one change of threads for a transaction
+    instead of one for each statement, which is a quarter of the cost. Who stops waiting for it
+    does not stop it: it commits all the same.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._thread: ThreadPoolExecutor | None = None
+        if engine.dialect.name == "sqlite":
+            self._blocking = sqlite_engine(engine.url)
+            self._thread = ThreadPoolExecutor(1, "store")
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a transaction; it commits when `work` returns. `work` must not wait.
+
+        Raises:
+            StoreUnavailable: the database is away, locked for too long, or full.
+        """
+        with _translated():
+            if self._thread is None:
+                async with self._engine.begin() as connection:
+                    return await connection.run_sync(work)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, _transact, self._blocking, work)
+
+    async def close(self) -> None:
+        """Let what is under way finish, and close the connection; the engine stays open."""
+        if self._thread is not None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._blocking.dispose)
+            self._thread.shutdown()
+
+
+def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Say in the house's word that the database is away."""
+    try:
+        yield
+    except DBAPIError as error:
+        if _is_passing(error):
+            raise StoreUnavailable(_reason(error)) from error
+        raise
+    except (PoolTimeoutError, OSError) as error:
+        raise StoreUnavailable(type(error).__name__) from error
 
 
 def _is_passing(error: DBAPIError) -> bool:

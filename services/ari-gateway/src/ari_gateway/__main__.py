@@ -112,7 +112,6 @@ async def _drain(gateway: Gateway, sessions: asyncio.Task[None]) -> None:
         await asyncio.wait({sessions}, timeout=gateway.settings.drain_timeout)
         gateway.manager.hang_up_all("gateway_stopped")
     await sessions
-    gateway.outbox.wake()
     try:
         async with asyncio.timeout(_LAST_RESULTS_S):
             await gateway.outbox.flushed()

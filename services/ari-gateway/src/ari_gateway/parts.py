@@ -63,7 +63,7 @@ class Gateway:
             admission=Admission(
                 settings.room, why_not_ready=self.why_not_ready, pressure=self.pressure
             ),
-            ended=self.outbox.wake,
+            ended=self.outbox.add,
         )
         self.manager.prompt_failed = self.prompts.check_again
         READY_TO_DIAL.set_function(lambda: 0 if self.manager.why_no_outbound() else 1)

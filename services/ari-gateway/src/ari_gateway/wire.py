@@ -63,6 +63,7 @@ def described(
         answered_at=_time(record.answered_at),
         ended_at=_time(record.ended_at),
         outcome=outcome_message(record, record.verdict) if record.verdict else None,
+        traceparent=plan.traceparent,
     )
 
 

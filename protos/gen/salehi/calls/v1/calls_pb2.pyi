@@ -527,6 +527,7 @@ class Call(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     ORIGINATED_AT_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     attempt_id: _builtins.str
     """The attempt. Inbound calls get one from the gateway."""
     direction: Global___Direction.ValueType
@@ -535,6 +536,8 @@ class Call(_message.Message):
     """Where it stands."""
     line: _builtins.str
     """Our line that carries it."""
+    traceparent: _builtins.str
+    """The trace the call belongs to, as W3C `traceparent`; empty when tracing is off."""
     @_builtins.property
     def contact(self) -> Global___Contact:
         """The person at the far end."""
@@ -574,10 +577,11 @@ class Call(_message.Message):
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         outcome: Global___Outcome | None = ...,
         originated_at: _timestamp_pb2.Timestamp | None = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "ended_at", b"ended_at", "originated_at", b"originated_at", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "attempt_id", b"attempt_id", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "ended_at", b"ended_at", "line", b"line", "originated_at", b"originated_at", "outcome", b"outcome", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "attempt_id", b"attempt_id", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "ended_at", b"ended_at", "line", b"line", "originated_at", b"originated_at", "outcome", b"outcome", "state", b"state", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

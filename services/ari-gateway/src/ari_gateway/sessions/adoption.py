@@ -49,7 +49,9 @@ async def take_over(manager: SessionManager, ari: AriRest, ledger: Ledger) -> No
         else:
             # Not in our application before it was talked in: nobody else would find it.
             await ari.delete_bridge(bridge_id_of(entry.call.attempt_id))
-            await ledger.end(_ended(entry, saved))
+            call = _ended(entry, saved)
+            await ledger.end(call)
+            manager.ended(call)
             ended += 1
     ADOPTED_CALLS.labels("adopted").inc(adopted)
     ADOPTED_CALLS.labels("ended").inc(ended)
@@ -125,7 +127,7 @@ def _ended(entry: Entry, saved: SavedCall | None) -> calls_pb2.Call:
     if last not in _DECIDED:
         record.failure = record.failure or _LOST
     record.ended_at = datetime.now(UTC)
-    record.verdict = record.judge()
+    record.verdict = record.judge(inbound=saved.plan.inbound)
     return described(saved.plan, record, calls_pb2.CALL_STATE_ENDED)
 
 

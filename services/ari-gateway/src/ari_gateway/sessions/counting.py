@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 
 import structlog
 
@@ -16,34 +16,44 @@ from ari_gateway.metrics import (
 )
 from ari_gateway.sessions.endings import EndedOnRequest
 from ari_gateway.sessions.live import LiveCall
+from ari_gateway.sessions.plan import CallPlan
 
 log = structlog.get_logger(__name__)
 
 
-def count_live(live: LiveCall, others: Iterable[LiveCall]) -> None:
-    """Count a call that begins; `others` are the live ones."""
-    plan = live.plan
-    LIVE_CALLS.labels(plan.direction).inc()
-    if plan.inbound:
-        return  # its line is whatever the caller dialled: no label
-    LINE_CALLS.labels(plan.line).inc()
-    numbers = (other.plan.person.number for other in others if not other.plan.inbound)
-    if plan.person.number in numbers:
-        DUPLICATE_DIALS.inc()
-        log.error("a number is called twice at once", attempt_id=plan.attempt_id)
+class LiveCounts:
+    """Counts the calls that live now."""
 
+    def __init__(self) -> None:
+        self._called: Counter[str] = Counter()
 
-def count_gone(live: LiveCall) -> None:
-    """Count a call as live no more."""
-    LIVE_CALLS.labels(live.plan.direction).dec()
-    if not live.plan.inbound:
-        LINE_CALLS.labels(live.plan.line).dec()
+    def begins(self, plan: CallPlan) -> None:
+        """Count a call that begins."""
+        LIVE_CALLS.labels(plan.direction).inc()
+        if plan.inbound:
+            return  # its line is whatever the caller dialled: no label
+        LINE_CALLS.labels(plan.line).inc()
+        number = plan.person.number
+        if self._called[number]:
+            DUPLICATE_DIALS.inc()
+            log.error("a number is called twice at once", attempt_id=plan.attempt_id)
+        self._called[number] += 1
+
+    def is_gone(self, plan: CallPlan) -> None:
+        """Count a call as live no more."""
+        LIVE_CALLS.labels(plan.direction).dec()
+        if plan.inbound:
+            return
+        LINE_CALLS.labels(plan.line).dec()
+        self._called[plan.person.number] -= 1
+        if not self._called[plan.person.number]:
+            del self._called[plan.person.number]
 
 
 def count_ended(live: LiveCall) -> None:
     """Count a call that ended, and say so in the log."""
     record, direction = live.record, live.plan.direction
-    verdict = record.verdict or record.judge()
+    verdict = record.verdict or record.judge(inbound=live.plan.inbound)
     CALLS.labels(direction, verdict.result.value, record.disposition.value).inc()
     if verdict.reason and record.failure:
         # Free text makes no label: there would be no end to them.

@@ -11,6 +11,7 @@ import structlog
 from ari_gateway.sessions.ledger import Entry, Ledger
 from ari_gateway.sessions.live import LiveCall
 from ari_gateway.wire import call_message
+from salehi.calls.v1 import calls_pb2
 from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -26,8 +27,8 @@ class CallKeeper:
     prompts. What a crash takes with it is the last moment, and that is done again.
     """
 
-    def __init__(self, ledger: Ledger, ended: Callable[[], None]) -> None:
-        """Write to `ledger`; `ended` is called when a result is on record."""
+    def __init__(self, ledger: Ledger, ended: Callable[[calls_pb2.Call], None]) -> None:
+        """Write to `ledger`; `ended` gets each call whose result is on record."""
         self._ledger = ledger
         self._ended = ended
         self._changed: dict[str, LiveCall] = {}
@@ -50,13 +51,14 @@ class CallKeeper:
     async def end(self, live: LiveCall) -> None:
         """Keep how a call ended, however long that takes: its result would be lost otherwise."""
         self._changed.pop(live.plan.attempt_id, None)
+        ended = call_message(live)
         async for attempt in stamina.retry_context(
             on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2
         ):
             with attempt:
-                await self._ledger.end(call_message(live))
+                await self._ledger.end(ended)
         self._changed.pop(live.plan.attempt_id, None)
-        self._ended()
+        self._ended(ended)
 
     async def run(self) -> None:
         """Write what changed, for ever; all calls that changed meanwhile in one go."""

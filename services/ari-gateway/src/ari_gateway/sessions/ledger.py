@@ -56,8 +56,8 @@ class Ledger(Protocol):
         """Keep how a call ended."""
         ...
 
-    async def reported(self, attempt_id: str) -> None:
-        """Note that the reporter has the result."""
+    async def reported(self, attempt_ids: Sequence[str]) -> None:
+        """Note that the reporter has these results."""
         ...
 
     async def find(self, attempt_ids: Sequence[str]) -> list[calls_pb2.Call]:

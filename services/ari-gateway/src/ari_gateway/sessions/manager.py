@@ -6,11 +6,11 @@ It knows nothing of what a call says.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+from opentelemetry import trace
 
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.errors import AriError
@@ -18,20 +18,21 @@ from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
 from ari_gateway.sessions.admission import Admission, AtCapacity, NotReady
 from ari_gateway.sessions.call import Call, Tools
 from ari_gateway.sessions.conversation import lead
-from ari_gateway.sessions.counting import count_ended, count_gone, count_live
+from ari_gateway.sessions.counting import LiveCounts, count_ended
 from ari_gateway.sessions.endings import EndedOnRequest
 from ari_gateway.sessions.feed import CallFeed
 from ari_gateway.sessions.handover import attempt_of_channel
 from ari_gateway.sessions.keeping import CallKeeper
 from ari_gateway.sessions.ledger import AlreadyOnRecord, Ledger
 from ari_gateway.sessions.live import Listeners, LiveCall
-from ari_gateway.sessions.plan import CallPlan, Person
+from ari_gateway.sessions.plan import CallPlan, inbound_plan
 from ari_gateway.sessions.saved import SavedCall
 from ari_gateway.wire import call_message
 from salehi.calls.v1 import calls_pb2
 from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
+tracer = trace.get_tracer(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class SessionManager:
         tools: Tools,
         ledger: Ledger,
         admission: Admission,
-        ended: Callable[[], None],
+        ended: Callable[[calls_pb2.Call], None],
     ) -> None:
         """Make an empty house.
 
@@ -59,13 +60,16 @@ class SessionManager:
             tools: what calls work with.
             ledger: where calls are on record.
             admission: says whether a call may begin.
-            ended: called when a result is on record and waits to be reported.
+            ended: gets each call whose result is on record and waits to be reported.
         """
         self._tools = tools
         self._ledger = ledger
         self._admission = admission
+        self.ended = ended
         self._keeper = CallKeeper(ledger, ended)
+        self._counts = LiveCounts()
         self._calls: dict[str, LiveCall] = {}
+        self._on_record: dict[str, asyncio.Future[None]] = {}
         self._attempt_of_channel: dict[str, str] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._news: asyncio.Queue[calls_pb2.Call] = asyncio.Queue()
@@ -97,25 +101,47 @@ class SessionManager:
             AtCapacity: no room for another call, here or at a peer.
             StoreUnavailable: it cannot be put on record, so it is not dialled.
         """
-        known = await self.find(plan.attempt_id)
-        if known is not None:
+        live = self._calls.get(plan.attempt_id)
+        repeated = live is not None
+        if live is None:
+            try:
+                live = self._admit(plan)
+            except (NotReady, AtCapacity):
+                known = await self.find(plan.attempt_id)
+                if known is None:
+                    raise
+                return Placed(known, already_known=True)
+        try:
+            await self._until_on_record(live)
+        except AlreadyOnRecord:
+            (known,) = await self._ledger.find([plan.attempt_id])
             return Placed(known, already_known=True)
-        if plan.attempt_id in self._calls:  # asked for twice at the same moment
-            return Placed(call_message(self._calls[plan.attempt_id]), already_known=True)
+        return Placed(call_message(live), already_known=repeated)
+
+    def _admit(self, plan: CallPlan) -> LiveCall:
+        """Take a call in and begin it; from this moment its place is taken and a repeat finds it.
+
+        Raises:
+            NotReady, AtCapacity: as `place`.
+        """
         self._refuse_when_late(plan)
         tasks = self._owner()
         self._admission.let_outbound_in(len(self._calls))
-        # Before any await: the place is taken, and a repeat finds the call.
         live = self._register(SavedCall(plan))
-        on_record: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        on_record = self._on_record[plan.attempt_id] = asyncio.get_running_loop().create_future()
         tasks.create_task(self._begin(live, on_record))
-        try:
-            # Who asked may stop waiting; the call is put on record and dialled all the same.
+        return live
+
+    async def _until_on_record(self, live: LiveCall) -> None:
+        """Wait until a call is on record; who stops waiting leaves it to be dialled all the same.
+
+        Raises:
+            AlreadyOnRecord: its attempt has been before.
+            StoreUnavailable: it cannot be.
+        """
+        on_record = self._on_record.get(live.plan.attempt_id)
+        if on_record is not None:
             await asyncio.shield(on_record)
-        except AlreadyOnRecord:  # it came and went while this request looked for it
-            (known,) = await self._ledger.find([plan.attempt_id])
-            return Placed(known, already_known=True)
-        return Placed(call_message(live), already_known=False)
 
     def resume(self, saved: SavedCall, fit: Callable[[LiveCall], None]) -> None:
         """Go on with a call that another gateway led; `fit` brings its legs up to date first.
@@ -127,7 +153,8 @@ class SessionManager:
         if saved.plan.attempt_id in self._calls:
             return
         live = self._register(saved, taken_over=True)
-        fit(live)
+        with tracer.start_as_current_span("take over", saved.plan.trace):
+            fit(live)
         tasks.create_task(self._lead(live))
 
     async def find(self, attempt_id: str) -> calls_pb2.Call | None:
@@ -201,7 +228,8 @@ class SessionManager:
             tasks.create_task(self._turn_away(event.channel_id))
             return
         # At once: the next one finds the room taken.
-        live = self._register(SavedCall(_inbound_plan(event)))
+        plan = inbound_plan(event.channel_id, event.caller_number, event.dialled)
+        live = self._register(SavedCall(plan))
         tasks.create_task(self._welcome(live))
 
     async def _welcome(self, live: LiveCall) -> None:
@@ -240,7 +268,7 @@ class SessionManager:
             taken_over=taken_over,
             talk_silence_ms=self._tools.listening.patience.shortest_ms,
         )
-        count_live(live, self._calls.values())
+        self._counts.begins(live.plan)
         self._calls[live.plan.attempt_id] = live
         self._attempt_of_channel[live.plan.channel_id] = live.plan.attempt_id
         return live
@@ -248,7 +276,7 @@ class SessionManager:
     def _unregister(self, live: LiveCall) -> None:
         del self._calls[live.plan.attempt_id]
         del self._attempt_of_channel[live.plan.channel_id]
-        count_gone(live)
+        self._counts.is_gone(live.plan)
 
     async def _begin(self, live: LiveCall, on_record: asyncio.Future[None]) -> None:
         """Put a call on record, tell who asked for it, and lead it; without a record, no call."""
@@ -261,9 +289,11 @@ class SessionManager:
                 reason=type(error).__name__,
             )
             self._unregister(live)
+            self._on_record.pop(live.plan.attempt_id, None)
             on_record.set_exception(error)
             on_record.exception()  # looked at: who asked may have stopped waiting
         else:
+            self._on_record.pop(live.plan.attempt_id, None)
             on_record.set_result(None)
             self._changed(live)
             await self._lead(live)
@@ -287,13 +317,3 @@ class SessionManager:
     async def _publish(self) -> None:
         while True:
             await self.feed.publish(await self._news.get())
-
-
-def _inbound_plan(event: ev.StasisStart) -> CallPlan:
-    return CallPlan(
-        attempt_id=str(uuid.uuid4()),
-        channel_id=event.channel_id,
-        person=Person("inbound", event.caller_number, national_number=event.caller_number),
-        line=event.dialled,
-        inbound=True,
-    )

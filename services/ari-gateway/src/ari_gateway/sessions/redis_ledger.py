@@ -126,9 +126,13 @@ class RedisLedger:
             _ms(ended_at),
         )
 
-    async def reported(self, attempt_id: str) -> None:
-        """Note that the reporter has the result."""
-        await self._run(_REPORTED, [self._call(attempt_id), self._key("unreported")], attempt_id)
+    async def reported(self, attempt_ids: Sequence[str]) -> None:
+        """Note that the reporter has these results."""
+        async with _translated(), self._redis.pipeline(transaction=False) as pipeline:
+            for attempt_id in attempt_ids:
+                keys = self._call(attempt_id), self._key("unreported")
+                pipeline.eval(_REPORTED, len(keys), *keys, attempt_id)
+            await pipeline.execute()
 
     async def find(self, attempt_ids: Sequence[str]) -> list[calls_pb2.Call]:
         """Give what is on record of these attempts."""

@@ -12,12 +12,13 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Connection,
     DateTime,
+    Insert,
     LargeBinary,
     MetaData,
     String,
     Table,
-    Update,
     bindparam,
     delete,
     insert,
@@ -27,14 +28,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ari_gateway.sessions.groups import Groups
 from ari_gateway.sessions.lease import LEASE_S
 from ari_gateway.sessions.ledger import REMEMBERED_FOR, AlreadyOnRecord, Entry
 from salehi.calls.v1 import calls_pb2
 from servicekit.clock import Clock, SystemClock
-from servicekit.storage import Storage
+from servicekit.storage import WholeTransactions
 
 metadata = MetaData()
 
@@ -63,6 +63,10 @@ leases = Table(
 _this = calls.c.attempt_id == bindparam("attempt")
 _KEEP = update(calls).where(_this & calls.c.ended.is_(False))
 _END = update(calls).where(_this)
+_INSERT: dict[str, Insert] = {
+    "sqlite": sqlite.insert(calls).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(calls).on_conflict_do_nothing(),
+}
 _REPORT = update(calls).where(_this).values(reported=True)
 
 
@@ -83,7 +87,7 @@ class _End:
 
 @dataclass(frozen=True)
 class _Reported:
-    attempt_id: str
+    attempt_ids: tuple[str, ...]
 
 
 _Change: TypeAlias = _Begin | _Keep | _End | _Reported
@@ -92,7 +96,7 @@ _Change: TypeAlias = _Begin | _Keep | _End | _Reported
 class SqlLedger:
     """The record, one row per attempt."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: WholeTransactions) -> None:
         self._storage = storage
         self._groups = Groups(self._write)
 
@@ -113,20 +117,27 @@ class SqlLedger:
         """Keep how a call ended; what a successor would have needed goes."""
         await self._groups.add(_End(call))
 
-    async def reported(self, attempt_id: str) -> None:
-        """Note that the reporter has the result."""
-        await self._groups.add(_Reported(attempt_id))
+    async def reported(self, attempt_ids: Sequence[str]) -> None:
+        """Note that the reporter has these results."""
+        await self._groups.add(_Reported(tuple(attempt_ids)))
 
     async def _write(self, changes: Sequence[_Change]) -> list[BaseException | None]:
         """Write a group in one transaction; only a `begin` may be refused alone."""
-        async with self._storage.transaction() as connection:
-            known = await _insert(connection, [c.entry for c in changes if isinstance(c, _Begin)])
-            kept = [entry for c in changes if isinstance(c, _Keep) for entry in c.entries]
-            await _update(connection, _KEEP, [_kept_row(entry) for entry in kept])
-            ended = [c.call for c in changes if isinstance(c, _End)]
-            await _update(connection, _END, [_ended_row(call) for call in ended])
-            reported = [c.attempt_id for c in changes if isinstance(c, _Reported)]
-            await _update(connection, _REPORT, [{"attempt": name} for name in reported])
+        begun = [_begun_row(c.entry) for c in changes if isinstance(c, _Begin)]
+        kept = [_kept_row(entry) for c in changes if isinstance(c, _Keep) for entry in c.entries]
+        ended = [_ended_row(c.call) for c in changes if isinstance(c, _End)]
+        reported = [
+            {"attempt": name} for c in changes if isinstance(c, _Reported) for name in c.attempt_ids
+        ]
+
+        def write(connection: Connection) -> set[str]:
+            known = _insert(connection, begun)
+            for statement, rows in ((_KEEP, kept), (_END, ended), (_REPORT, reported)):
+                if rows:
+                    connection.execute(statement, rows)
+            return known
+
+        known = await self._storage.run(write)
         return [
             AlreadyOnRecord(change.entry.call.attempt_id)
             if isinstance(change, _Begin) and change.entry.call.attempt_id in known
@@ -156,8 +167,7 @@ class SqlLedger:
             .where(calls.c.ended.is_(False))
             .order_by(calls.c.created_at)
         )
-        async with self._storage.transaction() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = await self._storage.run(lambda connection: connection.execute(statement).all())
         return [
             Entry(calls_pb2.Call.FromString(row.call), row.channel_id, row.saved) for row in rows
         ]
@@ -170,41 +180,34 @@ class SqlLedger:
         """Drop calls that were reported days ago."""
         before = datetime.now(UTC) - REMEMBERED_FOR
         old = calls.c.reported.is_(True) & (calls.c.created_at < before)
-        async with self._storage.transaction() as connection:
-            await connection.execute(delete(calls).where(old))
+        await self._storage.run(lambda connection: connection.execute(delete(calls).where(old)))
 
     async def _read(self, condition: ColumnElement[bool]) -> list[calls_pb2.Call]:
         statement = select(calls.c.call).where(condition).order_by(calls.c.created_at)
-        async with self._storage.transaction() as connection:
-            rows = (await connection.execute(statement)).scalars().all()
+        rows = await self._storage.run(
+            lambda connection: connection.execute(statement).scalars().all()
+        )
         return [calls_pb2.Call.FromString(row) for row in rows]
 
 
-async def _insert(connection: AsyncConnection, entries: Sequence[Entry]) -> set[str]:
+def _insert(connection: Connection, rows: Sequence[dict[str, object]]) -> set[str]:
     """Put calls on record; give the attempts that have been before."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    known: set[str] = set()
-    for entry in entries:
-        row = {
-            "attempt_id": entry.call.attempt_id,
-            "channel_id": entry.channel_id,
-            "call": entry.call.SerializeToString(),
-            "saved": entry.saved,
-            "ended": False,
-            "reported": False,
-            "created_at": datetime.now(UTC),
-        }
-        done = await connection.execute(insert(calls).values(row).on_conflict_do_nothing())
-        if done.rowcount == 0:
-            known.add(entry.call.attempt_id)
-    return known
+    statement = _INSERT[connection.dialect.name]
+    return {
+        str(row["attempt_id"]) for row in rows if connection.execute(statement, row).rowcount == 0
+    }
 
 
-async def _update(
-    connection: AsyncConnection, statement: Update, rows: Sequence[dict[str, object]]
-) -> None:
-    if rows:
-        await connection.execute(statement, rows)
+def _begun_row(entry: Entry) -> dict[str, object]:
+    return {
+        "attempt_id": entry.call.attempt_id,
+        "channel_id": entry.channel_id,
+        "call": entry.call.SerializeToString(),
+        "saved": entry.saved,
+        "ended": False,
+        "reported": False,
+        "created_at": datetime.now(UTC),
+    }
 
 
 def _kept_row(entry: Entry) -> dict[str, object]:
@@ -229,7 +232,7 @@ def _ended_row(call: calls_pb2.Call) -> dict[str, object]:
 class SqlLeases:
     """Leases, one row per application; their end by this machine's clock."""
 
-    def __init__(self, storage: Storage, clock: Clock | None = None) -> None:
+    def __init__(self, storage: WholeTransactions, clock: Clock | None = None) -> None:
         self._storage = storage
         self._clock = clock or SystemClock()
 
@@ -245,17 +248,19 @@ class SqlLeases:
         mine = {"holder": holder, "until_ms": now_ms + int(LEASE_S * 1000)}
         free = or_(leases.c.holder.in_((holder, instead_of)), leases.c.until_ms <= now_ms)
         this = leases.c.application == application
-        async with self._storage.transaction() as connection:
-            taken = await connection.execute(update(leases).where(this & free).values(mine))
+
+        def take(connection: Connection) -> str:
+            taken = connection.execute(update(leases).where(this & free).values(mine))
             if taken.rowcount == 1:
                 return holder
-            other = (await connection.execute(select(leases.c.holder).where(this))).scalar()
+            other = connection.execute(select(leases.c.holder).where(this)).scalar()
             if other is None:
-                await connection.execute(insert(leases).values(application=application, **mine))
-        return str(other or holder)
+                connection.execute(insert(leases).values(application=application, **mine))
+            return str(other or holder)
+
+        return await self._storage.run(take)
 
     async def release(self, application: str, holder: str) -> None:
         """Give a lease back."""
         this = (leases.c.application == application) & (leases.c.holder == holder)
-        async with self._storage.transaction() as connection:
-            await connection.execute(delete(leases).where(this))
+        await self._storage.run(lambda connection: connection.execute(delete(leases).where(this)))

@@ -16,7 +16,7 @@ from ari_gateway.sessions.redis_ledger import RedisLedger
 from ari_gateway.sessions.sql_ledger import SqlLeases, SqlLedger
 from servicekit.database import open_database
 from servicekit.errors import StartupError
-from servicekit.storage import Storage
+from servicekit.storage import WholeTransactions
 
 _SETTING = "SESSION_STORE_URL"
 _ANSWER_S = 5.0
@@ -47,10 +47,13 @@ async def session_store(url: str, application: str) -> AsyncIterator[SessionStor
             yield SessionStore(ledger, ledger)
         return
     engine = await open_database(url, "ari_gateway:migrations", setting=_SETTING)
+    # The lease has a line of its own: it must not wait behind the writes of calls.
+    for_calls, for_leases = WholeTransactions(engine), WholeTransactions(engine)
     try:
-        # The lease has a turn of its own: it must not wait in line behind the writes of calls.
-        yield SessionStore(SqlLedger(Storage(engine)), SqlLeases(Storage(engine)))
+        yield SessionStore(SqlLedger(for_calls), SqlLeases(for_leases))
     finally:
+        await for_calls.close()
+        await for_leases.close()
         await engine.dispose()
 
 
