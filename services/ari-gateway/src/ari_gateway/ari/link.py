@@ -7,7 +7,6 @@ which reads what is true now, and every end of one, a clean close too, is a loss
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from websockets.exceptions import (
 from ari_gateway.ari.errors import AriEventInvalid, AriUnauthorized, AriUnavailable
 from ari_gateway.ari.events import Event, parse
 from ari_gateway.ari.over_websocket import WebSocketTransport
+from ari_gateway.ari.transport import basic
 from ari_gateway.metrics import ARI_EVENTS, ASTERISK_LINK_UP
 
 log = structlog.get_logger(__name__)
@@ -175,12 +175,11 @@ class EventLink:
 
     async def _connect(self) -> ClientConnection:
         address = self._address
-        token = base64.b64encode(f"{address.username}:{address.password}".encode()).decode()
         url = f"{address.url}?{urlencode({'app': address.app, 'subscribeAll': 'false'})}"
         try:
             return await connect(
                 url,
-                additional_headers={"Authorization": f"Basic {token}"},
+                additional_headers={"Authorization": basic(address.username, address.password)},
                 compression=None,
                 proxy=None,
                 max_size=None,

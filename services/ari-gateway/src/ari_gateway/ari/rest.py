@@ -21,6 +21,7 @@ from ari_gateway.ari.errors import AriNotFound
 from ari_gateway.ari.over_http import HttpTransport
 from ari_gateway.ari.over_websocket import WebSocketTransport
 from ari_gateway.ari.requests import Requests
+from ari_gateway.ari.transport import basic
 from ari_gateway.metrics import ORIGINATE_SECONDS
 
 
@@ -91,7 +92,7 @@ class AriRest:
         self._app = address.app
         self._http = HttpTransport(
             address.base_url,
-            httpx.BasicAuth(address.username, address.password),
+            basic(address.username, address.password),
             max_connections=address.max_connections,
             network=transport,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +45,12 @@ class Answer:
     def is_success(self) -> bool:
         """Whether the request was granted."""
         return 200 <= self.status < 300
+
+
+def basic(username: str, password: str) -> str:
+    """Give the value of the Authorization header."""
+    token = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return f"Basic {token}"
 
 
 class Transport(Protocol):
