@@ -8,6 +8,7 @@ from typing import Any
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -42,6 +43,12 @@ async def open_database(url: str, migrations: str, *, setting: str = "DATABASE_U
             await connection.run_sync(_migrate, migrations)
         if migrator is not engine:
             await migrator.dispose()
+    except CommandError as error:
+        await migrator.dispose()
+        raise StartupError(
+            f"{setting}={parsed.render_as_string(hide_password=True)} was made by a newer version "
+            f"of this service ({error}): install that version, or restore a backup of before it"
+        ) from error
     except (SQLAlchemyError, OSError) as error:
         await migrator.dispose()
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
