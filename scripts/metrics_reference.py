@@ -117,7 +117,8 @@ _VALUES = {
     "salehi_tts_failovers_total.engine": "vira openai espeak-ng",
     "salehi_tts_seconds.engine": "vira openai espeak-ng",
     "salehi_tts_seconds.outcome": f"answered {_STT_ERRORS} ProgramFailed cancelled",
-    "salehi_turn_stage_seconds.stage": "endpoint fetch transcribe enhance stt classify",
+    "salehi_turn_stage_seconds.stage": "endpoint fetch transcribe enhance stt classify "
+    "prompt_start",
 }
 
 

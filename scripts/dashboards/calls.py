@@ -81,7 +81,8 @@ CALLS = Dashboard(
                 Panel(
                     "Stages of a turn, 95th percentile",
                     "endpoint: until the end of speech is believed (END_OF_SPEECH_MS); fetch: the "
-                    "recording; transcribe = enhance + stt and the way; classify: intent.",
+                    "recording; transcribe = enhance + stt and the way; classify: intent; "
+                    "prompt_start: until Asterisk plays the answer.",
                     quantiles("salehi_turn_stage_seconds", by="stage", shares=(0.95,)),
                     unit="s",
                 ),

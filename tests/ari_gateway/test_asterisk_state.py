@@ -49,6 +49,20 @@ async def test_a_call_that_ended_unseen_is_ended() -> None:
         assert state.why_not_ready == ""
 
 
+async def test_a_phone_that_stopped_ringing_unseen_is_a_lost_link() -> None:
+    """A phone that refused, or answered and found nobody, meets with a failure of the link."""
+    async with house(FarEnd(rings_s=None)) as here:
+        state = state_of(here)
+        await state.on_up()
+        attempt_id = await placed(here, 2)
+        state.on_down()
+        here.asterisk.vanish(attempt_id)
+        await state.on_up()
+        outcome = (await here.ended(attempt_id)).outcome
+        assert outcome.result == calls_pb2.RESULT_FAILED
+        assert (outcome.reason, outcome.technical) == ("link_lost", True)
+
+
 async def test_a_phone_is_not_left_ringing_for_nobody() -> None:
     """When the link stays away, ringing legs are hung up: an answer would reach nobody."""
     async with house(FarEnd(rings_s=None)) as here:

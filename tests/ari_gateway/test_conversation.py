@@ -236,10 +236,17 @@ async def test_speech_away_ends_politely_and_technical() -> None:
         assert here.asterisk.played == ["hello", "goodby"]
 
 
-async def test_an_asterisk_that_cannot_record_is_not_a_silent_caller() -> None:
+@pytest.mark.parametrize(
+    ("gives_up_s", "says_after_s"),
+    [(0.01, 1.0), (2.1, 1.0), (4.0, 0.5), (2.1, None)],
+    ids=["at once", "in mid-word", "after the word", "in silence"],
+)
+async def test_an_asterisk_that_cannot_record_is_not_a_silent_caller(
+    gives_up_s: float, says_after_s: float | None
+) -> None:
     """Where Asterisk has no room for recordings the call fails technically: nobody was silent."""
-    async with house(FarEnd(says=[1.0])) as here:
-        here.asterisk.disk_full = True
+    async with house(FarEnd(says=[says_after_s])) as here:
+        here.asterisk.gives_up_s = gives_up_s
         call = await here.call()
         assert call.outcome.result == calls_pb2.RESULT_FAILED
         assert (call.outcome.reason, call.outcome.technical) == ("recording_failed", True)
@@ -351,6 +358,22 @@ async def test_an_inbound_call_gets_the_same_conversation() -> None:
         assert call.direction == calls_pb2.DIRECTION_INBOUND
         assert call.line == "02191001001"
         assert here.asterisk.is_empty
+
+
+@pytest.mark.parametrize("seen_leaving", [True, False])
+async def test_a_caller_who_gives_up_unanswered_has_hung_up(*, seen_leaving: bool) -> None:
+    """Nothing of ours failed, and no event need have said that he left."""
+    async with house(FarEnd()) as here:
+        here.asterisk.arrive("17.1", "09123334455", "02191001001", FarEnd())
+        if seen_leaving:
+            here.asterisk.tell(ev.ChannelDestroyed("17.1", 127, 0, "Ring"))
+        here.asterisk.channels.clear()
+        while not here.ledger.calls:
+            await _moment()
+        call = await here.ended(next(iter(here.ledger.calls)))
+        assert told(call) == "hangup"
+        assert not call.outcome.technical
+        assert not call.HasField("answered_at")
 
 
 async def test_a_late_leg_of_a_finished_call_is_hung_up() -> None:

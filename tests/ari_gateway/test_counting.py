@@ -64,3 +64,15 @@ async def test_why_somebody_ends_a_call_is_no_label() -> None:
     assert ended.outcome.reason == "the boss said so"
     assert figure("salehi_call_failures_total", reason="ended_on_request") == before + 1
     assert figure("salehi_call_failures_total", reason="the boss said so") == 0
+
+
+async def test_a_dialing_that_the_network_fails_is_counted_by_its_reason() -> None:
+    """A full network counts as a failed call, a busy phone does not."""
+    before = figure("salehi_call_failures_total", reason="congestion")
+    for cause in (34, 17):
+        async with house(FarEnd(refuses=cause)) as here:
+            plan = plan_of(str(uuid.uuid4()))
+            await here.manager.place(plan)
+            await here.ended(plan.attempt_id)
+    assert figure("salehi_call_failures_total", reason="congestion") == before + 1
+    assert figure("salehi_call_failures_total", reason="busy") == 0

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
+from deploy_support.dashboards import DASHBOARDS, panels, queries
 from deploy_support.prometheus import Prometheus
 from deploy_support.reference import ROOT
 
-HOME = ROOT / "deploy" / "grafana" / "dashboards"
-DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(HOME.glob("*.json"))}
-# What Grafana puts in place of its variables.
-VARIABLES = {
-    "$__rate_interval": "10s",
-    "$__range": "1m",
-    "$line": ".*",
-    "$job": ".*",
-}
 
-
-def _panels(dashboard: Any) -> list[Any]:
-    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
-
-
-def _queries(dashboard: Any) -> Iterator[tuple[str, str]]:
-    for panel in _panels(dashboard):
-        for target in panel["targets"]:
-            expr = target["expr"]
-            for variable, value in VARIABLES.items():
-                expr = expr.replace(variable, value)
-            yield f"{panel['title']} ({target['refId']})", expr
+def _queries(name: str) -> list[tuple[str, str]]:
+    return list(queries(DASHBOARDS[name], rate_interval="10s", time_shown="1m"))
 
 
 def test_the_dashboards_are_fresh() -> None:
@@ -52,16 +31,16 @@ def test_the_dashboards_are_fresh() -> None:
 @pytest.mark.parametrize("name", list(DASHBOARDS))
 def test_every_query_gives_data(measured: Prometheus, name: str) -> None:
     """A Prometheus that scraped the services answers each panel, without an error."""
-    queries = list(_queries(DASHBOARDS[name]))
-    empty = [title for title, expr in queries if not measured.query(expr)]
+    sent = _queries(name)
+    empty = [title for title, expr in sent if not measured.query(expr)]
     assert empty == []
-    assert all("$" not in expr for _, expr in queries), "a variable nobody fills in"
+    assert all("$" not in expr for _, expr in sent), "a variable nobody fills in"
 
 
 @pytest.mark.parametrize("name", list(DASHBOARDS))
 def test_no_figure_is_nothing(measured: Prometheus, name: str) -> None:
     """No panel shows NaN while calls go on: each division has something to divide by."""
-    for title, expr in _queries(DASHBOARDS[name]):
+    for title, expr in _queries(name):
         values = [series["value"][1] for series in measured.query(expr)]
         assert any(value not in ("NaN", "+Inf", "-Inf") for value in values), title
 
@@ -81,7 +60,7 @@ def test_every_panel_can_be_read(name: str) -> None:
         assert not cells & taken, panel["title"]
         assert place["x"] + place["w"] <= 24, panel["title"]
         taken |= cells
-    for panel in _panels(dashboard):
+    for panel in panels(dashboard):
         assert panel["description"].endswith("."), panel["title"]
         assert panel["fieldConfig"]["defaults"]["unit"]
         assert panel["datasource"]["uid"] == "${datasource}"

@@ -30,13 +30,19 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A server that has scraped every job a few times."""
+    """A server that answers."""
 
     address: str
 
-    def query(self, expr: str) -> list[Any]:
-        """Give the result of an expression; fails with the server's words where it is wrong."""
-        answer = self.get("query", query=expr)
+    def query(self, expr: str, at_s: float | None = None) -> list[Any]:
+        """Give the result of an expression; fails with the server's words where it is wrong.
+
+        Args:
+            expr: PromQL.
+            at_s: the moment it is asked for, in seconds since 1970; None: now.
+        """
+        moment = {} if at_s is None else {"time": str(at_s)}
+        answer = self.get("query", query=expr, **moment)
         assert answer["status"] == "success", f"{expr}: {answer['error']}"
         result: list[Any] = answer["data"]["result"]
         return result
@@ -74,7 +80,21 @@ def exporters() -> Iterator[dict[str, int]]:
 
 @contextmanager
 def prometheus(ports: dict[str, int]) -> Iterator[Prometheus]:
-    """Run Prometheus with the project's configuration and rules, but faster, on these exporters."""
+    """Run a Prometheus for as long as a block lasts; it has scraped these exporters before."""
+    with empty_prometheus(ports) as server:
+        _wait_for(server, _scraped(len(ports)))
+        yield server
+
+
+@contextmanager
+def empty_prometheus(ports: dict[str, int]) -> Iterator[Prometheus]:
+    """Run one for services that need not be there yet.
+
+    It has the project's configuration and rules, but looks more often.
+
+    Args:
+        ports: of /metrics, by service.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory) / "prometheus.yml"
@@ -90,11 +110,22 @@ def prometheus(ports: dict[str, int]) -> Iterator[Prometheus]:
         )
         server = Prometheus(f"http://127.0.0.1:{port}")
         try:
-            _wait_for(server, len(ports))
+            _wait_for(server, "vector(1)")
             yield server
         finally:
             process.terminate()
             process.wait()
+
+
+def configured_ports() -> dict[str, int]:
+    """Give the ports the project's own configuration scrapes, by service."""
+    config = yaml.safe_load((HOME / "prometheus.yml").read_text())
+    return {
+        job["job_name"]: int(target.rpartition(":")[2])
+        for job in config["scrape_configs"]
+        for static in job["static_configs"]
+        for target in static["targets"]
+    }
 
 
 def _config(ports: dict[str, int]) -> Any:
@@ -108,15 +139,19 @@ def _config(ports: dict[str, int]) -> Any:
     return config
 
 
-def _wait_for(server: Prometheus, jobs: int) -> None:
-    """Wait until every job was scraped a few times, and rules saw that."""
-    ready = f"count(count_over_time(up[1m]) >= {_SCRAPES}) == {jobs} and on () salehi:asr:ratio30m"
+def _scraped(jobs: int) -> str:
+    """Give the expression that holds when every job was scraped a few times, and rules saw that."""
+    return f"count(count_over_time(up[1m]) >= {_SCRAPES}) == {jobs} and on () salehi:asr:ratio30m"
+
+
+def _wait_for(server: Prometheus, expr: str) -> None:
+    """Wait until an expression gives something."""
     deadline_s = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            if server.query(ready):
+            if server.query(expr):
                 return
         except (httpx.TransportError, ValueError):  # not there yet, or still reading its data
             pass
-        assert time.monotonic() < deadline_s, "Prometheus does not scrape"
+        assert time.monotonic() < deadline_s, f"Prometheus has no data of {expr}"
         time.sleep(0.1)

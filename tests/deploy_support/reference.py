@@ -81,3 +81,13 @@ def strangers(service: str, exposition: str) -> list[str]:
                 if label not in known.open and value not in known.labels[label]
             }
     return sorted(found)
+
+
+def missing(service: str, exposition: str) -> list[str]:
+    """Give the metrics the page lists for a service, and its /metrics does not show."""
+    shown = set(re.findall(r"^# HELP (\S+) ", exposition, re.MULTILINE))
+    return sorted(
+        name
+        for name, metric in listed().items()
+        if metric.service in (service, EVERY_SERVICE) and name not in shown
+    )

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from e2e_support import lab
+from e2e_support.demo import DemoRun, run_demo
 from e2e_support.stack import MakeStack, Stack, eventually, stack
 from lab import asterisk_config
 from lab.paths import REPOSITORY, LabPaths
@@ -34,6 +36,13 @@ async def lab_env(lab_paths: LabPaths) -> AsyncIterator[Path]:
     await lab.up()
     yield lab_paths.env_file
     await _nothing_left(lab_paths)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def demo(lab_paths: LabPaths) -> DemoRun:
+    """Give the demo, run once for all that look at it."""
+    await lab.up()
+    return await run_demo(lab_paths)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from servicekit.errors import StartupError
 from servicekit.logging import configure_logging
 from servicekit.pii import mask_number, mask_text
 from servicekit.settings import ServiceSettings
+from servicekit.tracing import going_on
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,27 @@ def test_the_screen_shows_no_traceback(tmp_path: Path, capsys: pytest.CaptureFix
     assert "Traceback" not in shown
     assert "ValueError: odd" in shown
     assert "Traceback" in str(_logged(tmp_path)[0]["exception"])
+
+
+def test_lines_lead_to_attempt_and_trace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Within an attempt's trace each line names attempt, trace and span; the next line does not."""
+    configure_logging("dialer", ServiceSettings(log_dir=tmp_path))
+    log = structlog.get_logger("test")
+    attempt_id = "3f2c1b5e-0c1d-4e2f-8a3b-5d6e7f8a9b0c"
+    with going_on("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", attempt_id):
+        log.info("within")
+        logging.getLogger("library").warning("within, too")
+    log.info("after")
+    *within, after = _logged(tmp_path)
+    for line in within:
+        assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+        assert line["span_id"] == "b7ad6b7169203331"
+        assert line["attempt_id"] == attempt_id
+    assert len(within) == 2
+    assert not after.keys() & {"trace_id", "span_id", "attempt_id"}
+    assert "b7ad6b7169203331" not in capsys.readouterr().out
 
 
 def test_a_directory_that_cannot_be_written() -> None:

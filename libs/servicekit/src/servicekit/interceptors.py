@@ -1,6 +1,7 @@
 """What happens around every RPC: the trace goes on, duration and status are counted.
 
-Unexpected exceptions of a handler end here: logged once with their traceback, answered INTERNAL.
+An RPC that belongs to no trace (a poll, a typed command) begins none. Unexpected exceptions of a
+handler end here: logged once with their traceback, answered INTERNAL.
 """
 
 from __future__ import annotations
@@ -8,21 +9,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import grpc
 import structlog
 from grpc import aio
 from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 
 from servicekit.metrics import RPC_CLIENT_SECONDS, RPC_SERVER_IN_FLIGHT, RPC_SERVER_SECONDS
-from servicekit.tracing import context_from_metadata
+from servicekit.tracing import context_from_metadata, in_trace, of_attempt
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
 
-_UNTRACED = ("/grpc.health.", "/grpc.reflection.")
+_UNWATCHED = ("/grpc.health.", "/grpc.reflection.")
+# What a server is to blame for; other codes tell a caller what it did wrong.
+_SERVER_FAULTS = {
+    grpc.StatusCode.UNKNOWN.name,
+    grpc.StatusCode.DEADLINE_EXCEEDED.name,
+    grpc.StatusCode.UNIMPLEMENTED.name,
+    grpc.StatusCode.INTERNAL.name,
+    grpc.StatusCode.UNAVAILABLE.name,
+    grpc.StatusCode.DATA_LOSS.name,
+}
 
 
 class ServerInterceptor(aio.ServerInterceptor):
@@ -38,7 +49,7 @@ class ServerInterceptor(aio.ServerInterceptor):
         """Wrap the handler of one method."""
         handler: Any = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith(_UNTRACED):
+        if handler is None or method.startswith(_UNWATCHED):
             return handler  # type: ignore[no-any-return]
         wrap = _wrap_streaming if handler.response_streaming else _wrap_unary
         kind = (
@@ -57,7 +68,11 @@ class ServerInterceptor(aio.ServerInterceptor):
 
 def _wrap_unary(behaviour: Any, method: str) -> Any:
     async def serve(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-        with _served(method, context) as span, trace.use_span(span, record_exception=False):
+        with (
+            of_attempt(getattr(request, "attempt_id", "")),
+            _served(method, context) as span,
+            _current(span),
+        ):
             try:
                 return await behaviour(request, context)
             except aio.AbortError:
@@ -94,7 +109,7 @@ def _served(method: str, context: aio.ServicerContext[Any, Any]) -> Iterator[tra
     parent = context_from_metadata(context.invocation_metadata())
     began = time.perf_counter()
     RPC_SERVER_IN_FLIGHT.labels(method).inc()
-    span = tracer.start_span(method, parent, kind=trace.SpanKind.SERVER)
+    span = _span(method, trace.SpanKind.SERVER, parent)
     code = ""
     try:
         yield span
@@ -102,10 +117,27 @@ def _served(method: str, context: aio.ServicerContext[Any, Any]) -> Iterator[tra
         code = grpc.StatusCode.CANCELLED.name
         raise
     finally:
-        span.end()
         RPC_SERVER_IN_FLIGHT.labels(method).dec()
         code = code or _code_name(context.code())
+        _note_code(span, code, failed=code in _SERVER_FAULTS)
+        span.end()
         RPC_SERVER_SECONDS.labels(method, code).observe(time.perf_counter() - began)
+
+
+def _span(method: str, kind: trace.SpanKind, parent: Context | None = None) -> trace.Span:
+    """Begin the span of an RPC; a dummy where it belongs to no trace."""
+    return tracer.start_span(method, parent, kind) if in_trace(parent) else trace.INVALID_SPAN
+
+
+def _current(span: trace.Span) -> AbstractContextManager[trace.Span]:
+    # How an RPC ended its status tells.
+    return trace.use_span(span, record_exception=False, set_status_on_exception=False)
+
+
+def _note_code(span: trace.Span, code: str, *, failed: bool) -> None:
+    span.set_attribute("rpc.response.status_code", code)
+    if failed:
+        span.set_status(trace.StatusCode.ERROR)
 
 
 def _code_name(code: Any) -> str:
@@ -128,9 +160,14 @@ class UnaryClientInterceptor(aio.UnaryUnaryClientInterceptor):
         if client_call_details.timeout is None:
             raise ValueError(f"{method} was called without a deadline: pass timeout= in seconds")
         began = time.perf_counter()
-        with tracer.start_as_current_span(method, kind=trace.SpanKind.CLIENT):
-            call = await continuation(_with_trace(client_call_details), request)
-            code = await call.code()
+        span = _span(method, trace.SpanKind.CLIENT)
+        try:
+            with _current(span):
+                call = await continuation(_with_trace(client_call_details), request)
+                code = await call.code()
+            _note_code(span, code.name, failed=code is not grpc.StatusCode.OK)
+        finally:
+            span.end()
         RPC_CLIENT_SECONDS.labels(method, code.name).observe(time.perf_counter() - began)
         return call
 

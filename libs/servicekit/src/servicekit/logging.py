@@ -51,7 +51,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=False),
         name_service,
-        _add_trace_id,
+        _add_trace_position,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -107,10 +107,11 @@ def _file_handler(directory: Path) -> logging.Handler:
         ) from error
 
 
-def _add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _add_trace_position(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
+        event["span_id"] = trace.format_span_id(context.span_id)
     return event
 
 
@@ -128,7 +129,8 @@ def _short_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """`12:00:01 dialer        info  what happened  key=value`."""
     time = str(event.pop("timestamp"))[11:19]
     service, level = event.pop("service"), event.pop("level")
-    event.pop("trace_id", None)
+    for key in ("trace_id", "span_id"):
+        event.pop(key, None)
     text = str(event.pop("event"))
     rest = " ".join(f"{key}={value}" for key, value in event.items())
     return f"{time} {service:<11} {level:<7} {text}" + (f"  {rest}" if rest else "")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from prometheus_client import Gauge, Histogram, disable_created_metrics, start_http_server
+import itertools
+from collections.abc import Iterable
+
+from prometheus_client import (
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    start_http_server,
+)
 
 from servicekit.errors import StartupError
 
@@ -22,6 +31,16 @@ RPC_CLIENT_SECONDS = Histogram(
     ["method", "code"],
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+
+
+def from_zero(figure: Counter | Histogram, *values: Iterable[str]) -> None:
+    """Show a figure before it counts, under every combination of its labels' values.
+
+    Prometheus sees by how much a figure grows, and not what it was when it first appeared: what is
+    counted first would be missing from every sum.
+    """
+    for combination in itertools.product(*values):
+        figure.labels(*combination)
 
 
 def serve_metrics(host: str, port: int, setting: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from servicekit.metrics import from_zero
+
 ARI_REQUEST_SECONDS = Histogram(
     "salehi_ari_request_seconds",
     "Time Asterisk took to answer one request",
@@ -66,6 +68,7 @@ BARGE_INS = Counter(
     "Prompts that gave way to a caller who spoke: answered, nothing_said",
     ["outcome"],
 )
+from_zero(BARGE_INS, ("answered", "nothing_said"))
 FILLERS = Counter("salehi_fillers_total", "Fillers played because understanding a reply took long")
 CALL_SECONDS = Histogram(
     "salehi_call_seconds",
@@ -73,17 +76,20 @@ CALL_SECONDS = Histogram(
     ["direction"],
     buckets=(1, 5, 10, 20, 30, 60, 120, 300, 600, 1800),
 )
+from_zero(CALL_SECONDS, ("inbound", "outbound"))
 ADOPTED_CALLS = Counter(
     "salehi_gateway_adopted_calls_total",
     "Calls of another gateway that were taken over: adopted, ended",
     ["outcome"],
 )
+from_zero(ADOPTED_CALLS, ("adopted", "ended"))
 OPERATORS_BUSY = Gauge(
     "salehi_operators_busy", "Operators that ring or talk, by the calls that hold them"
 )
 OPERATOR_RINGS = Counter(
     "salehi_operator_rings_total", "Operators called: answered, not_answered, refused", ["outcome"]
 )
+from_zero(OPERATOR_RINGS, ("answered", "not_answered", "refused"))
 OPERATOR_WAIT_SECONDS = Histogram(
     "salehi_operator_wait_seconds",
     "From the wish for an operator until one answered",

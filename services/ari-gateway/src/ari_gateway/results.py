@@ -17,7 +17,7 @@ from salehi.calls.v1 import calls_pb2
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.storage import StoreUnavailable
-from servicekit.tracing import context_of
+from servicekit.tracing import context_of, of_attempt
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +111,10 @@ class ResultOutbox:
     async def _taken(self, call: calls_pb2.Call) -> bool:
         """Report one result; False when it is refused for good, which holds up no other."""
         try:
-            with tracer.start_as_current_span("report result", context_of(call.traceparent)):
+            with (
+                of_attempt(call.attempt_id),
+                tracer.start_as_current_span("report result", context_of(call.traceparent)),
+            ):
                 await self._reporter.ReportResult(_report(call), timeout=_DEADLINE_S)
         except aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:

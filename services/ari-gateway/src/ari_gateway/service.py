@@ -19,7 +19,7 @@ from ari_gateway.sessions.plan import CallPlan
 from ari_gateway.wire import moment_of, person_of
 from salehi.calls.v1 import calls_pb2, calls_pb2_grpc
 from servicekit.storage import StoreUnavailable
-from servicekit.tracing import traceparent
+from servicekit.tracing import begin_trace, callers_traceparent
 
 log = structlog.get_logger(__name__)
 
@@ -176,5 +176,5 @@ def _plan(request: calls_pb2.PlaceCallRequest) -> CallPlan:
         originate_before=(
             moment_of(request.originate_before) if request.HasField("originate_before") else None
         ),
-        traceparent=traceparent(),
+        traceparent=callers_traceparent() or begin_trace("outbound call"),
     )

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
+from dialer.limits import Limit
+from dialer.tables import Source
 from salehi.calls.v1.calls_pb2 import Disposition
+from servicekit.metrics import from_zero
 
 ATTEMPTS = Counter("salehi_dialer_attempts", "Attempts ended", ["disposition"])
-for name in Disposition.keys():  # noqa: SIM118 - not a dict
-    # At zero from the start: Prometheus does not count what a figure is when it first appears.
-    ATTEMPTS.labels(name.removeprefix("DISPOSITION_").lower())
+from_zero(
+    ATTEMPTS,
+    [name.removeprefix("DISPOSITION_").lower() for name in Disposition.DESCRIPTOR.values_by_name],
+)
 CLAIMS = Counter("salehi_dialer_claims", "Attempts claimed", ["line"])
 NOT_NOW = Counter(
     "salehi_dialer_not_now",
     "Times a claim found that nothing may be dialled, by what held it back",
     ["why"],
 )
+from_zero(NOT_NOW, (*Limit, "paused", "breaker", "panel", "window", "no_contacts"))
 GATEWAY_REFUSALS = Counter(
     "salehi_dialer_gateway_refusals", "Claims undone because the gateway took no call"
 )
@@ -32,6 +37,7 @@ DRIFT = Counter(
     "late_call (alive though its attempt was closed)",
     ["kind"],
 )
+from_zero(DRIFT, ("news", "lost_attempt", "lost_call", "late_call"))
 LINE_USED = Gauge("salehi_dialer_line_used", "Use of a line", ["line", "limit"])
 LINE_ALLOWED = Gauge("salehi_dialer_line_allowed", "Limit of a line", ["line", "limit"])
 OPERATORS = Gauge(
@@ -51,10 +57,12 @@ PAUSED = Gauge("salehi_dialer_paused", "1 while this holds dialing back", ["kind
 CONTACTS_REJECTED = Counter(
     "salehi_dialer_contacts_rejected", "Rows and numbers not taken", ["source"]
 )
+from_zero(CONTACTS_REJECTED, Source)
 CONTACTS_ADDED = Counter("salehi_dialer_contacts_added", "Contacts taken", ["source"])
-PANEL_ANSWERS = Counter(
-    "salehi_dialer_panel_answers", "Answers of the panel", ["answer"]
-)  # batch, empty, blocked, error
+from_zero(CONTACTS_ADDED, Source)
+PANEL_ANSWERS = Counter("salehi_dialer_panel_answers", "Answers of the panel", ["answer"])
+from_zero(PANEL_ANSWERS, ("batch", "empty", "blocked", "error"))
 REPORTS_SENT = Counter(
     "salehi_dialer_reports", "Reports of calls the gateway never had", ["outcome"]
-)  # acknowledged, refused
+)
+from_zero(REPORTS_SENT, ("acknowledged", "refused"))

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from intent.meaning import Meaning
+from servicekit.metrics import from_zero
+
 DECISIONS = Counter(
     "salehi_intent_decisions_total",
     "Replies decided, by what they meant and who decided",
     ["language", "intent", "decided_by"],
+)
+from_zero(
+    DECISIONS,
+    ("fa", "en"),
+    Meaning,
+    ("rules", "llm", "rules_fallback"),
 )
 LLM_SECONDS = Histogram(
     "salehi_intent_llm_seconds",
@@ -26,6 +35,7 @@ LLM_NOT_ASKED = Counter(
     "(no time left)",
     ["reason"],
 )
+from_zero(LLM_NOT_ASKED, ("busy", "breaker", "late"))
 LLM_OVERRULED = Counter(
     "salehi_intent_llm_overruled_total",
     "Times the LLM said yes to a reply in which the rules heard a refusal",
@@ -35,6 +45,7 @@ LLM_TOKENS = Counter(
     "Tokens the LLM said it bills: prompt, completion",
     ["kind"],
 )
+from_zero(LLM_TOKENS, ("prompt", "completion"))
 LLM_FALLBACKS = Counter(
     "salehi_intent_llm_fallbacks_total",
     "Questions asked at GAPGPT_FALLBACK_URL because the first address could not be connected to",
@@ -51,3 +62,4 @@ TRANSCRIPTS_LOST = Counter(
     "Lines missing from the transcript log: disk (an error), queue (the disk was too slow)",
     ["reason"],
 )
+from_zero(TRANSCRIPTS_LOST, ("disk", "queue"))

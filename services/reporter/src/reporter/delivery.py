@@ -17,7 +17,7 @@ from reporter.panel import Panel
 from reporter.tables import DeliveryStatus
 from reporter.wake import Wake
 from servicekit.storage import StoreUnavailable
-from servicekit.tracing import context_of
+from servicekit.tracing import context_of, of_attempt
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -137,8 +137,12 @@ class DeliveryWorker:
         # A trace of its own, linked to the report's: it may happen hours later.
         reported = trace.get_current_span(context_of(delivery.traceparent)).get_span_context()
         links = [trace.Link(reported)] if reported.is_valid else []
-        with tracer.start_as_current_span("deliver result", context=Context(), links=links):
+        with (
+            of_attempt(delivery.report.attempt_id),
+            tracer.start_as_current_span("deliver result", Context(), links=links) as span,
+        ):
             settlement = await self._try(delivery)
+            span.set_attribute("outcome", _VERDICTS[settlement.status].value)
         self._unsettled.append(settlement)
         DELIVERIES.labels(_VERDICTS[settlement.status].value).inc()
 

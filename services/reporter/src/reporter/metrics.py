@@ -10,18 +10,23 @@ from prometheus_client import Counter, Gauge
 from reporter.breaker import read_breaker
 from reporter.callbacks import Callbacks
 from reporter.outbox import Outbox
+from reporter.words import RESULT_WORDS
+from servicekit.metrics import from_zero
 from servicekit.storage import Storage, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
 RESULTS = Counter("salehi_results_total", "Results taken, each attempt once", ["result"])
+from_zero(RESULTS, RESULT_WORDS.values())
 TECHNICAL_FAILURES = Counter("salehi_technical_failures_total", "Results that were our failure")
 DELIVERIES = Counter(
     "salehi_panel_deliveries_total",
     "Tries to report to the panel: accepted, refused (dead letter), unavailable (tried again)",
     ["outcome"],
 )
+from_zero(DELIVERIES, ("accepted", "refused", "unavailable"))
 SMS = Counter("salehi_sms_total", "Alerts by SMS: sent, failed", ["outcome"])
+from_zero(SMS, ("sent", "failed"))
 OUTBOX_PENDING = Gauge("salehi_outbox_pending", "Results the panel has not heard of yet")
 OUTBOX_DEAD = Gauge("salehi_outbox_dead_letters", "Results the panel refused")
 OUTBOX_OLDEST_S = Gauge(
@@ -30,6 +35,7 @@ OUTBOX_OLDEST_S = Gauge(
 FORGOTTEN = Counter(
     "salehi_forgotten_total", "What grew too old: results, words, callbacks", ["what"]
 )
+from_zero(FORGOTTEN, ("results", "words", "callbacks"))
 CALLBACKS_WAITING = Gauge(
     "salehi_reporter_callbacks_waiting", "People who wanted an operator in vain and wait for a call"
 )

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from servicekit.clock import Clock, SystemClock
+from servicekit.metrics import from_zero
 from speech.errors import AtCapacity
 from speech.metrics import IN_FLIGHT, PLACES, REFUSED, SATURATION, WAITING
 
@@ -122,6 +123,7 @@ class Capacity:
 
     def _show(self) -> None:
         """Let metrics look at the places whenever they are scraped."""
+        from_zero(REFUSED, [self._pool])
         PLACES.labels(self._pool).set(self._places)
         IN_FLIGHT.labels(self._pool).set_function(lambda: len(self._held_since_s))
         WAITING.labels(self._pool).set_function(lambda: self._waiting)

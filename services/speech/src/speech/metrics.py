@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from servicekit.metrics import from_zero
+
 _SECONDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8, 13, 30)
 
 STT_SECONDS = Histogram(
@@ -71,14 +73,17 @@ TTS_FAILOVERS = Counter(
     ["engine"],
 )
 TTS_CACHE = Counter("salehi_tts_cache_total", "Texts asked for: hit or miss", ["outcome"])
+from_zero(TTS_CACHE, ("hit", "miss"))
 PROMPT_SYNCS = Counter(
     "salehi_prompt_syncs_total",
     "Tries to bring the prompts to Asterisk: done, failed",
     ["outcome"],
 )
+from_zero(PROMPT_SYNCS, ("done", "failed", "stand_in"))
 REVIEW_COPIES = Counter(
     "salehi_review_copies_total",
     "Review copies: kept, deleted (their time was over), failed (the disk), dropped (too many "
     "waited), unnamed (no attempt's UUID came with the reply)",
     ["outcome"],
 )
+from_zero(REVIEW_COPIES, ("kept", "deleted", "failed", "dropped", "unnamed"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -291,10 +292,8 @@ class AriRest:
         return True
 
     async def _delete(self, path: str) -> None:
-        try:
+        with suppress(AriNotFound):
             await self._requests.repeatable("DELETE", path)
-        except AriNotFound:
-            return
 
 
 def _part(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from ari_gateway.backpressure import Backpressure
 
@@ -14,6 +15,20 @@ class NotReady(Exception):  # noqa: N818 - a state, not an error
 
 class AtCapacity(Exception):  # noqa: N818 - likewise
     """This gateway, speech or intent has no room for another call; the message says which."""
+
+
+def refuse_when_late(before: datetime | None, now: datetime) -> None:
+    """Refuse a call that had to leave before a moment that is past.
+
+    Raises:
+        NotReady: it is.
+    """
+    late_s = (now - before).total_seconds() if before else -1.0
+    if late_s >= 0:
+        raise NotReady(
+            f"asked too late: originate_before was {late_s:.1f} s ago by this machine's clock; "
+            "do the clocks of both sides agree?"
+        )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ari_gateway.sessions.endings import CallOver
 from ari_gateway.sessions.listening import Recording, left_behind
 from ari_gateway.sessions.outcome import Intent
 from ari_gateway.sessions.playing import LONGEST_PROMPT_S, Playback
+from ari_gateway.sessions.turns import TurnUnderWay
 from ari_gateway.understanding import NotUnderstood, Understood
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def _reply_left_behind(call: Call) -> Understood | None:
     if not call.live.journal.taken_over:
         return None
     audio = await left_behind(call, call.next_id("r"))
-    reply = await _understood(call, audio) if audio else _NOTHING
+    reply = await _understood(call, audio, call.begin_turn()) if audio else _NOTHING
     return reply if reply.intent is not Intent.UNKNOWN else None
 
 
@@ -66,8 +67,7 @@ async def _asked(call: Call, prompt: str, *, give_way: bool) -> tuple[Understood
     said = await recording.reply()
     if said is None:
         return _NOTHING, barged_in
-    call.speech_ended_s = said.ended_s
-    return await _understood(call, said.audio, said.ended_s), barged_in
+    return await _understood(call, said.audio, said.turn), barged_in
 
 
 async def _played_until_speech(
@@ -99,16 +99,20 @@ async def _played_until_speech(
     return True
 
 
-async def _understood(call: Call, audio: bytes, ended_s: float | None = None) -> Understood:
+async def _understood(call: Call, audio: bytes, turn: TurnUnderWay) -> Understood:
     """Understand a reply; while that takes long, tell the caller that we are still there."""
+    attempt_id = call.live.plan.attempt_id
     try:
-        async with background(_filler(call, ended_s)):
-            understanding = call.tools.understanding.of(audio, call.live.plan.attempt_id, ended_s)
-            return await call.until(understanding, _LONGEST_UNDERSTANDING_S)
+        async with background(_filler(call, turn.ended_s)):
+            with turn.current():
+                understanding = call.tools.understanding.of(audio, attempt_id, turn.ended_s)
+                reply = await call.until(understanding, _LONGEST_UNDERSTANDING_S)
     except NotUnderstood as error:
         log.warning("a reply was not understood", reason=error.reason)
         call.fail(error.reason, technical=True)
-        return Understood("", Intent.UNKNOWN, out_of_credit=error.out_of_credit)
+        reply = Understood("", Intent.UNKNOWN, out_of_credit=error.out_of_credit)
+    turn.understood(reply.intent)
+    return reply
 
 
 async def _filler(call: Call, ended_s: float | None) -> None:

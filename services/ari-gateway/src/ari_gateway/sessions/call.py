@@ -6,7 +6,6 @@ Each verb returns when it is done and raises `CallOver` when the call ends under
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from opentelemetry import trace
 
 from ari_gateway.ari.errors import AriError, AriNotFound, AriUnavailable
 from ari_gateway.ari.rest import AriRest
-from ari_gateway.metrics import TURN_LATENCY_SECONDS, turn_stage
 from ari_gateway.sessions import playing
 from ari_gateway.sessions.asking import ask
 from ari_gateway.sessions.disposition import DispositionTable
@@ -28,6 +26,7 @@ from ari_gateway.sessions.live import LiveCall
 from ari_gateway.sessions.outcome import Failure, Intent
 from ari_gateway.sessions.playing import Playback, PromptLengths
 from ari_gateway.sessions.record import Turn
+from ari_gateway.sessions.turns import TurnUnderWay
 from ari_gateway.understanding import Understanding
 from servicekit.clock import Clock, SystemClock
 
@@ -83,8 +82,7 @@ class Call:
         self.tools = tools
         self.recordings: dict[str, asyncio.Future[bool]] = {}
         self._repeats = 0
-        self.speech_ended_s: float | None = None
-        self._understood_s = 0.0
+        self._turn: TurnUnderWay | None = None
 
     async def play(self, prompt: str) -> None:
         """Play a prompt to its end.
@@ -114,7 +112,6 @@ class Call:
             return Intent(done)
         with self.step("ask"):
             reply = await ask(self, prompt)
-            self._understood_s = asyncio.get_running_loop().time()
         self.live.record.turns.append(Turn(reply))
         self.live.record.note_out_of_credit(reply.out_of_credit)
         self.live.journal.done("ask", prompt, reply.intent.value)
@@ -134,7 +131,7 @@ class Call:
 
     async def hang_up(self) -> None:
         """End the customer's leg."""
-        with self.step("hang_up"), self.asking_asterisk():
+        with self.step("hang up"), self.asking_asterisk():
             await self.ari.hang_up(self.live.plan.channel_id)
 
     def music(self, prompt: str) -> AbstractAsyncContextManager[None]:
@@ -178,18 +175,26 @@ class Call:
         if self.live.record.failure is None:
             self.live.record.failure = Failure(reason, technical)
 
+    def begin_turn(self, ended_s: float | None = None) -> TurnUnderWay:
+        """The caller has said something; he stopped at `ended_s` by the loop's time, if known."""
+        self.end_turn()
+        self._turn = TurnUnderWay(self.live.plan.trace, ended_s)
+        return self._turn
+
+    def end_turn(self) -> None:
+        """Nothing more comes of what the caller said."""
+        if self._turn is not None:
+            self._turn.end()
+        self._turn = None
+
     async def note_turn_latency(self, playback: Playback) -> None:
         """Note how long the caller waited for this prompt, when it is the answer to his words."""
-        ended_s, self.speech_ended_s = self.speech_ended_s, None
-        if ended_s is None:
+        if self._turn is None:
             return
         began_s = await playing.begun(self, playback)
-        if began_s is None:
-            return
-        latency_s = began_s - ended_s
-        TURN_LATENCY_SECONDS.observe(latency_s)
-        turn_stage("prompt_start", began_s - self._understood_s)
-        if self.live.record.turns:
+        latency_s = self._turn.answered(began_s) if began_s is not None else None
+        self.end_turn()
+        if latency_s is not None and self.live.record.turns:
             self.live.record.turns[-1].latency_s = latency_s
 
     async def delete_recording(self, name: str) -> None:
@@ -214,17 +219,14 @@ class Call:
             raise CallFailed("asterisk_silent", technical=True) from error
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Trace and time one stage of a turn."""
-        began = time.perf_counter()
-        try:
-            with tracer.start_as_current_span(name, record_exception=False):
-                yield
-        finally:
-            turn_stage(name, time.perf_counter() - began)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Trace one verb, as a child of the trace the call was asked for in."""
-        with tracer.start_as_current_span(name, self.live.plan.trace, record_exception=False):
-            yield
+    def step(self, name: str) -> Iterator[trace.Span]:
+        """Trace one verb, a child of the call's trace position; a caller who leaves is no error."""
+        with tracer.start_as_current_span(
+            name, self.live.plan.trace, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield span
+            except CallFailed as ending:
+                span.set_status(trace.StatusCode.ERROR)
+                span.set_attribute("reason", ending.failure.reason)
+                raise

@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, datetime
 
 import structlog
-from opentelemetry import context as trace_context
 
 from ari_gateway.ari.errors import AriError
 from ari_gateway.scenarios.registry import Scenario
@@ -26,18 +25,14 @@ _LONGEST_FAREWELL_S = 3.0
 async def lead(call: Call, scenario: Scenario) -> None:
     """Supervise one call: whatever goes wrong in it ends as its outcome, nobody else's."""
     live = call.live
-    token = trace_context.attach(live.plan.trace) if live.plan.trace else None
     try:
         await converse(call, scenario)
     except Exception:
         # Supervisor of one call: the failure is logged, and named in the call's outcome.
-        log.exception("a call failed unexpectedly", attempt_id=live.plan.attempt_id)
+        log.exception("a call failed unexpectedly")
         live.end(CallFailed("internal_error", technical=True))
         call.fail("internal_error", technical=True)
-        live.record.verdict = live.record.judge()
-    finally:
-        if token is not None:
-            trace_context.detach(token)
+        live.record.verdict = live.record.judge(inbound=live.plan.inbound)
 
 
 async def converse(call: Call, scenario: Scenario) -> None:
@@ -51,25 +46,21 @@ async def converse(call: Call, scenario: Scenario) -> None:
         except CallFailed as ending:
             log.warning(
                 "a call failed",
-                attempt_id=live.plan.attempt_id,
                 reason=ending.failure.reason,
                 cause=str(ending.__cause__ or ""),
             )
             call.fail(ending.failure.reason, technical=ending.failure.technical)
         except ScenarioChanged as error:
-            log.warning(
-                "a call of another version cannot be gone on with",
-                attempt_id=live.plan.attempt_id,
-                reason=str(error),
-            )
+            log.warning("a call of another version cannot be gone on with", reason=str(error))
             call.fail("scenario_changed", technical=True)
         except CallOver as ending:
-            log.debug("the call ended", attempt_id=live.plan.attempt_id, how=type(ending).__name__)
+            log.debug("the call ended", how=type(ending).__name__)
         finally:
+            call.end_turn()
             if not live.abandoned:
                 await clear_away(call)
     live.record.ended_at = datetime.now(UTC)
-    live.record.verdict = live.record.judge()
+    live.record.verdict = live.record.judge(inbound=live.plan.inbound)
 
 
 async def clear_away(call: Call) -> None:
@@ -98,11 +89,7 @@ async def clear_away(call: Call) -> None:
             if live.journal.taken_over:
                 await _delete_recordings_left_behind(call)
     except (AriError, TimeoutError) as error:
-        log.warning(
-            "a call could not be cleared away",
-            attempt_id=live.plan.attempt_id,
-            reason=type(error).__name__,
-        )
+        log.warning("a call could not be cleared away", reason=type(error).__name__)
 
 
 async def _delete_recordings_left_behind(call: Call) -> None:

@@ -16,6 +16,7 @@ from ari_gateway.metrics import (
 )
 from ari_gateway.sessions.endings import EndedOnRequest
 from ari_gateway.sessions.live import LiveCall
+from ari_gateway.sessions.outcome import Result
 from ari_gateway.sessions.plan import CallPlan
 
 log = structlog.get_logger(__name__)
@@ -55,17 +56,16 @@ def count_ended(live: LiveCall) -> None:
     record, direction = live.record, live.plan.direction
     verdict = record.verdict or record.judge(inbound=live.plan.inbound)
     CALLS.labels(direction, verdict.result.value, record.disposition.value).inc()
-    if verdict.reason and record.failure:
+    if verdict.result is Result.FAILED:
         # Free text makes no label: there would be no end to them.
         asked = isinstance(live.over, EndedOnRequest)
-        FAILURES.labels("ended_on_request" if asked else record.failure.reason).inc()
+        FAILURES.labels("ended_on_request" if asked else verdict.reason).inc()
     if record.answered_at and record.ended_at:
         CALL_SECONDS.labels(direction).observe(
             (record.ended_at - record.answered_at).total_seconds()
         )
     log.info(
         "a call ended",
-        attempt_id=live.plan.attempt_id,
         direction=direction,
         result=verdict.result.value,
         reason=verdict.reason or "-",

@@ -28,11 +28,14 @@ async def dial(call: Call) -> None:
     """
     plan = call.live.plan
     answered = call.live.waits.expect("answered", plan.channel_id)
-    with call.step("dial"):
+    with call.step("dial") as span:
         if not call.live.dialled:
             await _originate(call)
             call.live.has_left()
-        await call.until(answered, plan.ring_timeout_s + LONGEST_STEP_S)
+        try:
+            await call.until(answered, plan.ring_timeout_s + LONGEST_STEP_S)
+        finally:
+            span.set_attribute("disposition", call.live.record.disposition.value)
 
 
 async def _originate(call: Call) -> None:

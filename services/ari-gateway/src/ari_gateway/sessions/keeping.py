@@ -8,7 +8,7 @@ from collections.abc import Callable
 import stamina
 import structlog
 
-from ari_gateway.sessions.ledger import Entry, Ledger
+from ari_gateway.sessions.ledger import AlreadyOnRecord, Entry, Ledger
 from ari_gateway.sessions.live import LiveCall
 from ari_gateway.wire import call_message
 from salehi.calls.v1 import calls_pb2
@@ -31,8 +31,13 @@ class CallKeeper:
         """Write to `ledger`; `ended` gets each call whose result is on record."""
         self._ledger = ledger
         self._ended = ended
+        self._beginning: dict[str, asyncio.Future[None]] = {}
         self._changed: dict[str, LiveCall] = {}
         self._news = asyncio.Event()
+
+    def expect(self, live: LiveCall) -> None:
+        """A call is going to begin: from now on `until_begun` waits for it."""
+        self._beginning[live.plan.attempt_id] = asyncio.get_running_loop().create_future()
 
     async def begin(self, live: LiveCall) -> None:
         """Put a call on record.
@@ -41,7 +46,27 @@ class CallKeeper:
             AlreadyOnRecord: its attempt has been before.
             StoreUnavailable: it cannot be.
         """
-        await self._ledger.begin(_entry(live))
+        try:
+            await self._ledger.begin(_entry(live))
+        except (StoreUnavailable, AlreadyOnRecord) as error:
+            waited_for = self._beginning.pop(live.plan.attempt_id, None)
+            if waited_for is not None:
+                waited_for.set_exception(error)
+                waited_for.exception()  # looked at: who asked may have stopped waiting
+            raise
+        waited_for = self._beginning.pop(live.plan.attempt_id, None)
+        if waited_for is not None:
+            waited_for.set_result(None)
+
+    async def until_begun(self, live: LiveCall) -> None:
+        """Wait until a call is on record; who stops waiting leaves it to be dialled all the same.
+
+        Raises:
+            AlreadyOnRecord, StoreUnavailable: as `begin`.
+        """
+        beginning = self._beginning.get(live.plan.attempt_id)
+        if beginning is not None:
+            await asyncio.shield(beginning)
 
     def changed(self, live: LiveCall) -> None:
         """A live call went on."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ari_gateway.ari.errors import AriNotFound
-from ari_gateway.metrics import turn_stage
 from ari_gateway.sessions.endings import CallFailed
 from ari_gateway.sessions.talk import Patience
+from ari_gateway.sessions.turns import TurnUnderWay
 from ari_gateway.sessions.waits import LONGEST_STEP_S
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 # Fallback for talk detection that never reports: beyond every silence a caller is allowed.
 _SILENCE_FALLBACK_MARGIN_S = 3
-# Asterisk says "done", not "failed", of a recording it cannot write (no room on the disk, no right
-# to write there): at once. Without a single packet it gives up too, but only after 4 s.
-_ENDS_NOT_BEFORE_S = 1.0
+# Asterisk says "done", not "failed", of a recording it cannot write: at once without the right to,
+# and without room on the disk when its buffer of 2.05 s is full. Without a packet it gives up, too,
+# but only after 4 s.
+_ENDS_NOT_BEFORE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class Said:
 
     Attributes:
         audio: WAV, 8 kHz mono; personal data.
-        ended_s: when the caller stopped talking, by the loop's time in seconds.
+        turn: the turn it begins.
     """
 
     audio: bytes
-    ended_s: float
+    turn: TurnUnderWay
 
 
 class Recording:
@@ -93,13 +94,19 @@ class Recording:
         assert self._recorded is not None  # noqa: S101 - armed above
         call = self._call
         ended_s = await _reply_ended(call, self._recorded)
+        turn = None if ended_s is None else call.begin_turn(ended_s)
         with call.asking_asterisk():
             await call.ari.stop_recording(self._name)
             if not await call.until(self._recorded, LONGEST_STEP_S):
                 raise CallFailed("recording_failed", technical=True)
-            if ended_s is None:
+            if turn is None:
                 return None
-            return Said(await _fetch(call, self._name), ended_s)
+            with turn.stage("fetch"):
+                audio = await call.until(call.ari.recording_file(self._name), LONGEST_STEP_S)
+            await call.delete_recording(self._name)
+            if not audio.startswith(b"RIFF"):  # there was no room when the buffer was written
+                raise CallFailed("recording_failed", technical=True)
+            return Said(audio, turn)
 
 
 async def left_behind(call: Call, name: str) -> bytes | None:
@@ -112,10 +119,12 @@ async def left_behind(call: Call, name: str) -> bytes | None:
             await call.until(recorded, LONGEST_STEP_S)
         call.recordings[name] = recorded
         try:
-            return await _fetch(call, name)
+            audio = await call.until(call.ari.recording_file(name), LONGEST_STEP_S)
         except AriNotFound:
             del call.recordings[name]
             return None
+        await call.delete_recording(name)
+        return audio
 
 
 async def _reply_ended(call: Call, recorded: asyncio.Future[bool]) -> float | None:
@@ -139,13 +148,4 @@ async def _reply_ended(call: Call, recorded: asyncio.Future[bool]) -> float | No
             raise CallFailed("recording_failed", technical=True)
         return None
     # Without an end the caller still talked when the recording was full.
-    ended_s = now_s if talk.ended_s is None else talk.ended_s
-    turn_stage("endpoint", now_s - ended_s)
-    return ended_s
-
-
-async def _fetch(call: Call, name: str) -> bytes:
-    with call.stage("fetch"):
-        audio = await call.until(call.ari.recording_file(name), LONGEST_STEP_S)
-    await call.delete_recording(name)
-    return audio
+    return now_s if talk.ended_s is None else talk.ended_s

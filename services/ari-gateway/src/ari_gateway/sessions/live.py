@@ -18,7 +18,7 @@ from ari_gateway.sessions.disposition import (
     Disposition,
     DispositionTable,
 )
-from ari_gateway.sessions.endings import CallerHungUp, CallOver, NotAnswered
+from ari_gateway.sessions.endings import CallerHungUp, CallFailed, CallOver, NotAnswered
 from ari_gateway.sessions.journal import Journal
 from ari_gateway.sessions.legs import Leg, LegState
 from ari_gateway.sessions.saved import SavedCall
@@ -222,7 +222,9 @@ class LiveCall:
     def lost(self) -> None:
         """The customer's channel is gone and no event said so (the link was away)."""
         if self.customer.move(LegState.GONE):
-            self.end(CallerHungUp() if self.record.answered_at else NotAnswered())
+            # Answered, he left. Otherwise he may have refused, or answered and found nobody.
+            answered = self.record.answered_at is not None or self.plan.inbound
+            self.end(CallerHungUp() if answered else CallFailed("link_lost", technical=True))
             self.waits.resolve("gone", self.customer.channel_id)
 
     def _apply_to_operator(self, leg: Leg, event: ev.Event) -> None:

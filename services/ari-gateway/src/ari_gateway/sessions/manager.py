@@ -15,7 +15,7 @@ from opentelemetry import trace
 from ari_gateway.ari import events as ev
 from ari_gateway.ari.errors import AriError
 from ari_gateway.scenarios.registry import DEFAULT, SCENARIOS
-from ari_gateway.sessions.admission import Admission, AtCapacity, NotReady
+from ari_gateway.sessions.admission import Admission, AtCapacity, NotReady, refuse_when_late
 from ari_gateway.sessions.call import Call, Tools
 from ari_gateway.sessions.conversation import lead
 from ari_gateway.sessions.counting import LiveCounts, count_ended
@@ -30,6 +30,7 @@ from ari_gateway.sessions.saved import SavedCall
 from ari_gateway.wire import call_message
 from salehi.calls.v1 import calls_pb2
 from servicekit.storage import StoreUnavailable
+from servicekit.tracing import going_on
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -69,7 +70,6 @@ class SessionManager:
         self._keeper = CallKeeper(ledger, ended)
         self._counts = LiveCounts()
         self._calls: dict[str, LiveCall] = {}
-        self._on_record: dict[str, asyncio.Future[None]] = {}
         self._attempt_of_channel: dict[str, str] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._news: asyncio.Queue[calls_pb2.Call] = asyncio.Queue()
@@ -112,7 +112,7 @@ class SessionManager:
                     raise
                 return Placed(known, already_known=True)
         try:
-            await self._until_on_record(live)
+            await self._keeper.until_begun(live)
         except AlreadyOnRecord:
             (known,) = await self._ledger.find([plan.attempt_id])
             return Placed(known, already_known=True)
@@ -124,24 +124,13 @@ class SessionManager:
         Raises:
             NotReady, AtCapacity: as `place`.
         """
-        self._refuse_when_late(plan)
+        refuse_when_late(plan.originate_before, self._tools.clock.now())
         tasks = self._owner()
         self._admission.let_outbound_in(len(self._calls))
         live = self._register(SavedCall(plan))
-        on_record = self._on_record[plan.attempt_id] = asyncio.get_running_loop().create_future()
-        tasks.create_task(self._begin(live, on_record))
+        self._keeper.expect(live)
+        tasks.create_task(self._begin(live))
         return live
-
-    async def _until_on_record(self, live: LiveCall) -> None:
-        """Wait until a call is on record; who stops waiting leaves it to be dialled all the same.
-
-        Raises:
-            AlreadyOnRecord: its attempt has been before.
-            StoreUnavailable: it cannot be.
-        """
-        on_record = self._on_record.get(live.plan.attempt_id)
-        if on_record is not None:
-            await asyncio.shield(on_record)
 
     def resume(self, saved: SavedCall, fit: Callable[[LiveCall], None]) -> None:
         """Go on with a call that another gateway led; `fit` brings its legs up to date first.
@@ -150,10 +139,11 @@ class SessionManager:
             NotReady: the gateway is starting.
         """
         tasks = self._owner()
-        if saved.plan.attempt_id in self._calls:
+        plan = saved.plan
+        if plan.attempt_id in self._calls:
             return
         live = self._register(saved, taken_over=True)
-        with tracer.start_as_current_span("take over", saved.plan.trace):
+        with going_on(plan.traceparent, plan.attempt_id), tracer.start_as_current_span("take over"):
             fit(live)
         tasks.create_task(self._lead(live))
 
@@ -233,9 +223,7 @@ class SessionManager:
         tasks.create_task(self._welcome(live))
 
     async def _welcome(self, live: LiveCall) -> None:
-        on_record: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._begin(live, on_record)
-        if on_record.exception() is not None:
+        if not await self._begin(live):
             await self._turn_away(live.plan.channel_id)
 
     async def _turn_away(self, channel_id: str) -> None:
@@ -245,15 +233,6 @@ class SessionManager:
             log.warning("a channel could not be turned away", reason=type(error).__name__)
 
     # the life of a call
-
-    def _refuse_when_late(self, plan: CallPlan) -> None:
-        before = plan.originate_before
-        late_s = (self._tools.clock.now() - before).total_seconds() if before else -1.0
-        if late_s >= 0:
-            raise NotReady(
-                f"asked too late: originate_before was {late_s:.1f} s ago by this machine's clock; "
-                "do the clocks of both sides agree?"
-            )
 
     def _owner(self) -> asyncio.TaskGroup:
         if self._tasks is None:
@@ -278,8 +257,8 @@ class SessionManager:
         del self._attempt_of_channel[live.plan.channel_id]
         self._counts.is_gone(live.plan)
 
-    async def _begin(self, live: LiveCall, on_record: asyncio.Future[None]) -> None:
-        """Put a call on record, tell who asked for it, and lead it; without a record, no call."""
+    async def _begin(self, live: LiveCall) -> bool:
+        """Put a call on record and lead it to its end; False: there is no record, so no call."""
         try:
             await self._keeper.begin(live)
         except (StoreUnavailable, AlreadyOnRecord) as error:
@@ -289,18 +268,16 @@ class SessionManager:
                 reason=type(error).__name__,
             )
             self._unregister(live)
-            self._on_record.pop(live.plan.attempt_id, None)
-            on_record.set_exception(error)
-            on_record.exception()  # looked at: who asked may have stopped waiting
-        else:
-            self._on_record.pop(live.plan.attempt_id, None)
-            on_record.set_result(None)
-            self._changed(live)
-            await self._lead(live)
+            return False
+        self._changed(live)
+        await self._lead(live)
+        return True
 
     async def _lead(self, live: LiveCall) -> None:
-        await lead(Call(live, self._tools), SCENARIOS.get(live.plan.scenario, SCENARIOS[DEFAULT]))
-        await self._finish(live)
+        with going_on(live.plan.traceparent, live.plan.attempt_id):
+            call = Call(live, self._tools)
+            await lead(call, SCENARIOS.get(live.plan.scenario, SCENARIOS[DEFAULT]))
+            await self._finish(live)
 
     async def _finish(self, live: LiveCall) -> None:
         await self._keeper.end(live)

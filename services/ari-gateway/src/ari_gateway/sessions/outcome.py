@@ -48,13 +48,15 @@ class Seen:
     """What was seen of a call, enough to say what it came to.
 
     Attributes:
-        answered: the customer answered.
+        inbound: the customer called us: there was no dialing.
+        answered: the customer answered, or was answered.
         disposition: how the dialing ended.
         last_intent: what the caller meant last; None when nothing was listened to.
         operator_answered: an operator talked, or was about to, with the customer.
         failure: the failure that ended the call, if one did.
     """
 
+    inbound: bool
     answered: bool
     disposition: Disposition
     last_intent: Intent | None
@@ -104,7 +106,7 @@ def judge(seen: Seen) -> Verdict:
         return Verdict(Result.CONNECTED_TO_OPERATOR)
     if seen.failure is not None:
         return _failed(seen.failure)
-    if not seen.answered:
+    if not seen.answered and not seen.inbound:
         if seen.disposition in _MISSED:
             return Verdict(Result.MISSED, seen.disposition.value)
         return _failed(

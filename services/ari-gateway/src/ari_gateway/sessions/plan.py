@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from opentelemetry.context import Context
 
-from servicekit.tracing import context_of
+from servicekit.tracing import begin_trace, context_of, of_attempt
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class CallPlan:
         endpoint: what is dialled; empty for inbound calls.
         line: our line that carries the call.
         originate_before: the originate leaves before this moment or never; aware, or None.
-        traceparent: the trace position the call was asked for in; empty without one.
+        traceparent: the trace position every span of the call is a child of; outlives any process,
+            empty without tracing.
     """
 
     attempt_id: str
@@ -48,9 +50,9 @@ class CallPlan:
     traceparent: str = ""
 
     @cached_property
-    def trace(self) -> Context | None:
-        """The trace the call was asked for in; None without one."""
-        return context_of(self.traceparent) if self.traceparent else None
+    def trace(self) -> Context:
+        """The trace position of the call."""
+        return context_of(self.traceparent)
 
     @property
     def direction(self) -> str:
@@ -61,3 +63,18 @@ class CallPlan:
     def trunk(self) -> str:
         """PJSIP endpoint the call goes through; empty for an extension of this Asterisk."""
         return self.endpoint.partition("@")[2]
+
+
+def inbound_plan(channel_id: str, caller_number: str, line: str) -> CallPlan:
+    """Plan a call that came to a line of ours; its trace begins here."""
+    attempt_id = str(uuid.uuid4())
+    with of_attempt(attempt_id):
+        position = begin_trace("inbound call")
+    return CallPlan(
+        attempt_id=attempt_id,
+        channel_id=channel_id,
+        person=Person("inbound", caller_number, national_number=caller_number),
+        line=line,
+        inbound=True,
+        traceparent=position,
+    )

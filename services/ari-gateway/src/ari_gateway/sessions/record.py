@@ -51,10 +51,11 @@ class Record:
         """Note who refused for lack of credit, each once."""
         self.out_of_credit.extend(name for name in providers if name not in self.out_of_credit)
 
-    def judge(self) -> Verdict:
+    def judge(self, *, inbound: bool) -> Verdict:
         """Say what the call came to."""
         return judge(
             Seen(
+                inbound=inbound,
                 answered=self.answered_at is not None,
                 disposition=self.disposition,
                 last_intent=self.turns[-1].reply.intent if self.turns else None,
