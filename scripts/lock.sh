@@ -10,7 +10,7 @@ export_to() { # file, options of uv export
     "$uv" export --quiet --frozen --no-header --no-annotate --no-emit-workspace --output-file "$file" "$@" >/dev/null
 }
 export_to dev --all-packages --group dev
-for service in ari-gateway dialer speech intent reporter; do
-    export_to "$service" --package "salehi-$service"
+for member in ari-gateway dialer speech intent reporter lab; do
+    export_to "$member" --package "salehi-$member"
 done
 if grep -nE '://' requirements/*.txt; then echo "an export names a host" >&2; exit 1; fi

@@ -21,7 +21,7 @@ from dialer.limits import Line, LineLimits, Pace
 from dialer.moments import now_ms
 from dialer.numbers import NumberPlan
 from dialer.retries import RetryPolicy
-from dialer.tables import ContactState, Source, attempts, contacts
+from dialer.tables import ContactState, Source, Stage, attempts, contacts
 from dialer.waking import Bells
 from dialer.windows import CallWindow
 from dialer_support.campaign import TEHRAN
@@ -106,7 +106,9 @@ class DialingBench:
                 assert isinstance(claim, Claim)
                 at_ms = now_ms(self._clock)
                 async with storage.transaction() as connection:
-                    await attempt_records.mark_placed(connection, claim.attempt_id)
+                    await attempt_records.note_progress(
+                        connection, claim.attempt_id, Stage.DIALING, at_ms
+                    )
                 async with storage.transaction() as connection:
                     await attempt_records.end(
                         connection, claim.attempt_id, ending, policy=RetryPolicy(), at_ms=at_ms

@@ -4,11 +4,13 @@ import asyncio
 import time
 from functools import partial
 
+from prometheus_client import REGISTRY
+
 from dialer.attempts import Ending
 from dialer.gateway import SERVICE, Gateway
 from dialer.limits import Line, LineLimits
 from dialer.pauses import Pause, PauseKind, hold, lift
-from dialer.tables import AttemptState, attempts
+from dialer.tables import attempts
 from dialer_support.campaign import add, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, Habit, served
 from dialer_support.house import House
@@ -48,6 +50,28 @@ async def test_a_freed_line_is_used_at_once(
     assert len(fake_gateway.requests) == 3
 
 
+async def test_an_end_is_no_reason_to_try_while_the_line_rests(
+    storage: Storage, gateway: Gateway, fake_gateway: FakeGateway
+) -> None:
+    """With only time to wait for, calls that end cost no further look at the lines."""
+    await fill(storage, 2)
+    house = House(storage, gateway, rules(spacing_ms=60_000), SystemClock())
+
+    def looks() -> float:
+        return REGISTRY.get_sample_value("salehi_dialer_not_now_total", {"why": "spacing"}) or 0.0
+
+    async def is_ended() -> bool:
+        return [row["state"] for row in await rows_of(storage, attempts)] == ["ended"]
+
+    before = looks()
+    async with running(house.watcher.run(), house.campaign.run()):
+        await eventually(lambda: len(fake_gateway.calls) == 1 and looks() == before + 1)
+        fake_gateway.end(next(iter(fake_gateway.calls)))
+        await eventually(is_ended)
+        await asyncio.sleep(0.2)
+    assert looks() == before + 1
+
+
 async def test_a_stop_stops_claiming_and_lets_requests_finish(
     storage: Storage, gateway: Gateway, fake_gateway: FakeGateway
 ) -> None:
@@ -58,10 +82,9 @@ async def test_a_stop_stops_claiming_and_lets_requests_finish(
     await eventually(lambda: len(fake_gateway.requests) >= 2)
     house.campaign.stop()
     await asyncio.wait_for(campaign, 2)
-    asked = len(fake_gateway.requests)
-    states = [row["state"] for row in await rows_of(storage, attempts)]
-    assert states == [AttemptState.PLACED] * asked
-    assert asked < 50
+    asked = [request.attempt_id for request in fake_gateway.requests]
+    assert sorted(asked) == [row["id"] for row in await rows_of(storage, attempts)]
+    assert len(asked) < 50
 
 
 async def test_the_gateway_is_waited_for_and_said_once(

@@ -67,6 +67,20 @@ async def test_contacts_are_taken_in_order_and_once(storage: Storage, clock: Han
     assert (await refused(claimer)).why is Refusal.NO_CONTACTS
 
 
+async def test_a_retry_that_is_due_goes_before_those_never_called(
+    storage: Storage, clock: HandClock
+) -> None:
+    """Who was busy is called again before people who have waited longer for their first call."""
+    await add(storage, [file_contact(index) for index in (1, 2, 3)], clock)
+    claimer = Claimer(storage, rules(), clock)
+    policy = RetryPolicy.parse(("busy:1/10",))
+    await end(storage, await claimed(claimer), clock, BUSY, policy)
+    called = [(await claimed(claimer)).contact.number]
+    clock.advance(11)
+    called += [(await claimed(claimer)).contact.number for _ in range(2)]
+    assert called == [number(2), number(1), number(3)]
+
+
 async def test_a_pause_holds_until_its_own_kind_is_lifted(
     storage: Storage, clock: HandClock
 ) -> None:

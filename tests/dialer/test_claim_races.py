@@ -9,6 +9,7 @@ from dialer.claim import Claimer
 from dialer.engine import MIGRATIONS
 from dialer.limits import Line, LineLimits
 from dialer.moments import now_ms
+from dialer.tables import Stage
 from dialer_support.campaign import add, rules, static_contact
 from servicekit.database import open_database
 from servicekit.storage import Storage
@@ -44,9 +45,8 @@ async def test_two_processes_views_of_one_database_share_the_limits(
             if isinstance(claim, Claim):
                 count += 1
                 async with storage.transaction() as connection:
-                    await attempt_records.mark_placed(connection, claim.attempt_id)
-                    await attempt_records.mark_originated(
-                        connection, claim.attempt_id, now_ms(clock) - 1000
+                    await attempt_records.note_progress(
+                        connection, claim.attempt_id, Stage.DIALING, now_ms(clock) - 1000
                     )
         return count
 

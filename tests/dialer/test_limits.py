@@ -18,6 +18,7 @@ from dialer.limits import (
     NoRoom,
     Pace,
     hold_on,
+    minute_frees_ms,
     rank_lines,
 )
 
@@ -35,28 +36,26 @@ def test_each_limit_holds_until_it_can_end() -> None:
     """Every limit is met at its figure, and says when waiting helps."""
     now = AT.now_ms
     past = (now - 50_000, now - 40_000, now - 30_000)
+    frees_ms = minute_frees_ms(past, LINE.limits.max_per_minute)
     assert hold_on(LINE, LineLoad(active=2), PACE, AT) == Hold(Limit.CONCURRENT, None)
     assert hold_on(LINE, LineLoad(today=5), PACE, AT) == Hold(Limit.DAY, AT.next_midnight_ms)
-    minute = hold_on(LINE, LineLoad(claimed_ms=past), PACE, AT)
+    minute = hold_on(LINE, LineLoad(minute=3, minute_frees_ms=frees_ms), PACE, AT)
     assert minute == Hold(Limit.MINUTE, past[0] + MINUTE_MS + LEFT_BY_MS)
-    left = LineLoad(claimed_ms=(now - 400,), left_by_ms=now - 300)
+    left = LineLoad(minute=1, left_by_ms=now - 300)
     assert hold_on(LINE, left, PACE, AT) == Hold(Limit.SPACING, now + 700)
 
 
 def test_the_least_loaded_line_is_the_smallest_of_active_minute_day() -> None:
     """Active calls decide first, then the last minute, then the day, then the order of lines."""
     lines = [Line(number, LineLimits(10, 10, 10)) for number in ("1", "2", "3")]
-    old = (AT.now_ms - 30_000,)
 
     def chosen(*loads: LineLoad) -> str:
         ranked = rank_lines(lines, dict(zip("123", loads, strict=True)), PACE, AT)
         assert isinstance(ranked, list)
         return "".join(line.number for line in ranked)
 
-    assert (
-        chosen(LineLoad(active=1), LineLoad(claimed_ms=old, today=9), LineLoad(active=2)) == "213"
-    )
-    assert chosen(LineLoad(claimed_ms=old), LineLoad(today=9), LineLoad(today=8)) == "321"
+    assert chosen(LineLoad(active=1), LineLoad(minute=1, today=9), LineLoad(active=2)) == "213"
+    assert chosen(LineLoad(minute=1), LineLoad(today=9), LineLoad(today=8)) == "321"
     assert chosen(LineLoad(), LineLoad(), LineLoad()) == "123"
 
 
@@ -85,7 +84,8 @@ def test_no_window_of_a_minute_ever_holds_more_than_allowed(
     while len(claimed) < 40:
         recent = tuple(at for at in claimed if at > now_ms - MINUTE_MS - LEFT_BY_MS)
         left_by_ms = claimed[-1] + LEFT_BY_MS if recent else None
-        load = LineLoad(claimed_ms=recent, left_by_ms=left_by_ms)
+        frees_ms = minute_frees_ms(recent, per_minute)
+        load = LineLoad(minute_frees_ms=frees_ms, left_by_ms=left_by_ms)
         hold = hold_on(line, load, pace, Moment(now_ms, 2**60))
         if hold is None:
             claimed.append(now_ms)
@@ -102,15 +102,17 @@ def test_no_window_of_a_minute_ever_holds_more_than_allowed(
         assert not spacing_ms or following - one >= spacing_ms
 
 
-@given(ages_ms=st.lists(st.integers(0, 62_000), max_size=6), per_minute=st.integers(1, 4))
+@given(ages_ms=st.lists(st.integers(0, 60_999), max_size=6), per_minute=st.integers(1, 4))
 def test_a_hold_with_a_time_is_over_at_that_time(ages_ms: list[int], per_minute: int) -> None:
-    """When a hold names the moment it ends, waiting until then is enough and less is not."""
-    line = Line("1", LineLimits(100, per_minute, 100))
-    load = LineLoad(claimed_ms=tuple(sorted(AT.now_ms - age for age in ages_ms)))
-    hold = hold_on(line, load, Pace(0), AT)
-    if hold is None:
-        assert load.last_minute(AT.now_ms) < per_minute
+    """When a minute is full, waiting until it frees is enough and less is not."""
+    claimed_ms = sorted(AT.now_ms - age_ms for age_ms in ages_ms)
+
+    def count(now_ms: int) -> int:
+        return sum(at_ms > now_ms - MINUTE_MS - LEFT_BY_MS for at_ms in claimed_ms)
+
+    frees_ms = minute_frees_ms(claimed_ms, per_minute)
+    if frees_ms is None:
+        assert count(AT.now_ms) < per_minute
         return
-    assert hold.until_ms is not None
-    assert load.last_minute(hold.until_ms) < per_minute
-    assert load.last_minute(hold.until_ms - 1) >= per_minute
+    assert count(frees_ms) < per_minute
+    assert count(frees_ms - 1) >= per_minute

@@ -4,7 +4,7 @@ import asyncio
 
 from prometheus_client import REGISTRY
 
-from dialer.attempts import Claim, Ending, mark_stage
+from dialer.attempts import Claim, Ending, note_progress
 from dialer.claim import Claimer, Refusal
 from dialer.limits import Limit, Line
 from dialer.moments import now_ms
@@ -80,10 +80,10 @@ async def test_an_answered_call_weighs_more_than_one_that_rings(
 
     assert round(await expected(), 3) == 0.2  # (2 + 2) of (18 + 2)
     async with storage.transaction() as connection:
-        assert await mark_stage(connection, claim.attempt_id, Stage.ANSWERED)
+        assert await note_progress(connection, claim.attempt_id, Stage.ANSWERED, None)
     assert round(await expected(), 3) == 0.667  # (2 + 2) of (4 + 2)
     async with storage.transaction() as connection:
-        assert await mark_stage(connection, claim.attempt_id, Stage.WITH_OPERATOR)
+        assert await note_progress(connection, claim.attempt_id, Stage.WITH_OPERATOR, None)
     assert await expected() == 1
 
 

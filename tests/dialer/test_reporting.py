@@ -6,18 +6,21 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
+from dialer.claim import Claimer
 from dialer.moments import now_ms
 from dialer.reporting import IDEMPOTENT, SERVICE, Reporter, ReportSender
 from dialer.reports import queue_report
-from dialer.tables import reports
+from dialer.tables import attempts, reports
 from dialer.waking import Bells
-from dialer_support.campaign import rows_of
+from dialer_support.campaign import add, claimed, rows_of, rules, static_contact
 from dialer_support.reporter import FakeReporter, fake_reporter, served
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 from servicekit.channel import Peer
 from servicekit.clock import SystemClock
 from servicekit.storage import Storage
 from support.timing import HandClock, eventually, running
+
+POSITION = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 async def queue(storage: Storage, *attempt_ids: str) -> None:
@@ -78,3 +81,22 @@ async def test_a_report_that_is_refused_for_good_is_kept_and_blocks_nobody(
     [kept] = await rows_of(storage, reports)
     assert set(fake.results) == {"b"}
     assert (kept["attempt_id"], kept["refusal"]) == ("a", "as the test wants")
+
+
+async def test_a_report_goes_in_the_trace_of_its_attempt(
+    storage: Storage, clock: HandClock
+) -> None:
+    """The reporter is told in the attempt's trace; of a number never tried it hears in none."""
+    await add(storage, [static_contact(1)], clock)
+    claim = await claimed(Claimer(storage, rules(), clock))
+    async with storage.transaction() as connection:
+        await connection.execute(attempts.update().values(traceparent=POSITION))
+    fake = fake_reporter()
+    await queue(storage, claim.attempt_id, "never tried")
+
+    async def all_sent() -> bool:
+        return not await rows_of(storage, reports)
+
+    async with sending(storage, fake):
+        await eventually(all_sent)
+    assert fake.traceparents == {claim.attempt_id: POSITION, "never tried": ""}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 from grpc import aio
@@ -87,7 +89,8 @@ async def test_pauses_are_kept_replaced_and_lifted_by_kind(
     )
     assert [pause.reason for pause in lifted.remaining] == ["long lunch"]
     assert (await stub.Resume(dialer_pb2.ResumeRequest(), timeout=5)).remaining == []
-    await bells.dial.wait(0)  # rung: returns at once
+    async with asyncio.timeout(5):
+        await bells.dial.wait(60)  # rung: returns at once
     await claimed(claimer)
 
 
@@ -118,7 +121,8 @@ async def test_the_breaker_alone_grants_trial_calls(
     trial = dialer_pb2.ResumeRequest(kind=dialer_pb2.PAUSE_KIND_BREAKER, trial_calls=1)
     [left] = (await stub.Resume(trial, timeout=5)).remaining
     assert (left.kind, left.reason, left.trial_calls) == (pause.kind, "trunk down", 1)
-    await bells.dial.wait(0)  # rung: returns at once
+    async with asyncio.timeout(5):
+        await bells.dial.wait(60)  # rung: returns at once
     await claimed(claimer)
     assert (await refused(claimer)).why is Refusal.BREAKER
     await stub.Resume(dialer_pb2.ResumeRequest(kind=dialer_pb2.PAUSE_KIND_BREAKER), timeout=5)

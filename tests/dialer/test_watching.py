@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from dialer import gateway as adapter
+from dialer.attempts import Ending
 from dialer.gateway import Gateway
 from dialer.moments import now_ms
-from dialer.tables import AttemptState, Stage, attempts, do_not_call
+from dialer.tables import AttemptState, Stage, attempts, do_not_call, other_calls
+from dialer.watching import take_in
 from dialer_support.campaign import add, claimed, number, rows_of, rules, static_contact
 from dialer_support.gateway import FakeGateway, served
 from dialer_support.house import House
@@ -148,6 +151,76 @@ async def test_the_stage_of_a_call_is_kept_as_it_comes_to_an_operator(
         fake_gateway.end(claim.attempt_id, calls_pb2.RESULT_HANGUP)
         await eventually(lambda: _is_ended(storage))
     assert await at(Stage.WITH_OPERATOR)()
+
+
+async def test_what_changes_nothing_on_record_is_no_news(
+    house: House, fake_gateway: FakeGateway
+) -> None:
+    """Of a call asked for, dialing is known; that it left, was answered or ended is news, once."""
+    claim = await claimed(house.claimer)
+    ledger, told = house.ledger, []
+
+    async def tell(state: calls_pb2.CallState.ValueType, *, has_left: bool = True) -> None:
+        call = calls_pb2.Call(attempt_id=claim.attempt_id, state=state)
+        if has_left:
+            call.originated_at.GetCurrentTime()
+        if state in {calls_pb2.CALL_STATE_ANSWERED, calls_pb2.CALL_STATE_ENDED}:
+            call.answered_at.GetCurrentTime()
+        told.append(ledger.is_news(call))
+        if told[-1]:
+            await take_in(call, ledger, house.gateway)
+
+    ledger.asked_for(claim.attempt_id)
+    await tell(calls_pb2.CALL_STATE_DIALING, has_left=False)
+    await tell(calls_pb2.CALL_STATE_DIALING)
+    await tell(calls_pb2.CALL_STATE_RINGING)
+    await tell(calls_pb2.CALL_STATE_ANSWERED)
+    await tell(calls_pb2.CALL_STATE_ANSWERED)
+    await tell(calls_pb2.CALL_STATE_ENDED)
+    await tell(calls_pb2.CALL_STATE_ANSWERED)
+    assert told == [False, True, False, True, False, True, True]
+    assert fake_gateway.hung_up == []  # it is not known there
+
+
+async def test_nothing_is_known_any_more_of_a_call_taken_off_the_record(
+    house: House, storage: Storage
+) -> None:
+    """An attempt withdrawn or ended, and an inbound call forgotten, are news if they turn up."""
+    first, second = await claimed(house.claimer), await claimed(house.claimer)
+    inbound = calls_pb2.Call(
+        attempt_id="inbound",
+        direction=calls_pb2.DIRECTION_INBOUND,
+        line="1001",
+        state=calls_pb2.CALL_STATE_ANSWERED,
+    )
+    for claim in (first, second):
+        house.ledger.asked_for(claim.attempt_id)
+    await take_in(inbound, house.ledger, house.gateway)
+    assert not house.ledger.is_news(inbound)
+    await house.ledger.withdraw(first.attempt_id)
+    await house.ledger.end(second.attempt_id, Ending.failed("unknown_outcome"))
+    await house.ledger.forget_other_calls(["inbound"])
+    for call_id in (first.attempt_id, second.attempt_id, "inbound"):
+        assert house.ledger.is_news(calls_pb2.Call(attempt_id=call_id, state=inbound.state))
+    await take_in(inbound, house.ledger, house.gateway)
+    assert len(await rows_of(storage, other_calls)) == 1
+
+
+async def test_a_call_that_has_left_wakes_the_campaign_when_its_line_has_rested(
+    storage: Storage, gateway: Gateway, clock: HandClock
+) -> None:
+    """Once it is known to have left, its line is tried after the spacing, not a second later."""
+    await add(storage, [static_contact(1)], clock)
+    house = House(storage, gateway, rules(spacing_ms=50), clock)
+    claim = await claimed(house.claimer)
+    call = calls_pb2.Call(attempt_id=claim.attempt_id, state=calls_pb2.CALL_STATE_DIALING)
+    call.originated_at.GetCurrentTime()
+    now_s = asyncio.get_running_loop().time
+    began_s = now_s()
+    await take_in(call, house.ledger, gateway)
+    async with asyncio.timeout(10):
+        await house.bells.dial.wait(60)
+    assert now_s() - began_s >= 0.15  # the spacing, after the 0.1 s that an originate may take
 
 
 async def _is_ended(storage: Storage) -> bool:

@@ -17,7 +17,7 @@ from dialer.engine import MIGRATIONS
 from dialer.limits import Line, LineLimits, Pace
 from dialer.moments import now_ms
 from dialer.retries import RetryPolicy
-from dialer.tables import Source
+from dialer.tables import Source, Stage
 from dialer.windows import CallWindow
 from servicekit.database import open_database
 from servicekit.storage import Storage
@@ -89,8 +89,9 @@ async def refused(claimer: Claimer) -> NotNow:
 async def place(storage: Storage, claim: Claim, clock: HandClock) -> None:
     """Let the gateway have the call."""
     async with storage.transaction() as connection:
-        assert await attempt_records.mark_placed(connection, claim.attempt_id)
-        await attempt_records.mark_originated(connection, claim.attempt_id, now_ms(clock))
+        assert await attempt_records.note_progress(
+            connection, claim.attempt_id, Stage.DIALING, now_ms(clock)
+        )
 
 
 async def end(

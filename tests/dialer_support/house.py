@@ -25,8 +25,14 @@ class House:
 
     def __init__(self, storage: Storage, gateway: Gateway, rules: Rules, clock: Clock) -> None:
         self.bells = Bells()
+        self.gateway = gateway
         self.ledger = Ledger(
-            storage, policy=RetryPolicy(), plan=PLAN, clock=clock, bells=self.bells
+            storage,
+            policy=RetryPolicy(),
+            plan=PLAN,
+            clock=clock,
+            bells=self.bells,
+            line_rests_s=rules.pace.line_rests_s,
         )
         self.readiness = Readiness(gateway, clock)
         self.patience = Backoff(clock)

@@ -11,6 +11,7 @@ import grpc
 from dialer.reporting import SERVICE
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.server import GrpcServer, GrpcService
+from servicekit.tracing import traceparent
 
 
 class FakeReporter(reporter_pb2_grpc.ReporterServiceServicer):
@@ -18,6 +19,7 @@ class FakeReporter(reporter_pb2_grpc.ReporterServiceServicer):
 
     Attributes:
         requests: everything that was asked, repeats included.
+        traceparents: the trace position each attempt was last reported in; empty for none.
         results: what was first said of each attempt.
     """
 
@@ -26,6 +28,7 @@ class FakeReporter(reporter_pb2_grpc.ReporterServiceServicer):
         self.results: dict[str, reporter_pb2.ReportResultRequest] = {}
         self.asked = 0
         self.requests: list[reporter_pb2.ReportResultRequest] = []
+        self.traceparents: dict[str, str] = {}
 
     async def ReportResult(  # noqa: N802 - the contract's name
         self, request: reporter_pb2.ReportResultRequest, context: Any
@@ -33,6 +36,7 @@ class FakeReporter(reporter_pb2_grpc.ReporterServiceServicer):
         """Take a result."""
         self.asked += 1
         self.requests.append(request)
+        self.traceparents[request.attempt_id] = traceparent()
         if self.failures:
             await context.abort(self.failures.pop(0), "as the test wants")
         known = request.attempt_id in self.results

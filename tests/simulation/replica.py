@@ -57,8 +57,9 @@ class Replica:
         await self._placer.place(claim)
 
     async def hear(self, call: Call) -> None:
-        """Take in a call's news."""
-        await take_in(call, self._ledger, self._gateway)
+        """Take in the stream's word of a call, as the watcher does."""
+        if self._ledger.is_news(call):
+            await take_in(call, self._ledger, self._gateway)
 
     async def die(self) -> None:
         """Leave everything as it is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import bindparam, case, delete, func, select, update
+from sqlalchemy import BigInteger, bindparam, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer import contacts as contact_records
@@ -29,15 +29,19 @@ _CAME_TO_OPERATOR = frozenset({Result.RESULT_CONNECTED_TO_OPERATOR, Result.RESUL
 _NO_OPERATOR = "operator_unavailable"
 
 # Statements every call needs are built once: building them costs more than running them.
-_MARK_PLACED = (
-    update(attempts)
-    .where(attempts.c.id == bindparam("attempt_id"), attempts.c.state == AttemptState.CLAIMED)
-    .values(state=AttemptState.PLACED)
+_FURTHEST = case(
+    (attempts.c.stage < bindparam("came_far"), bindparam("came_far")), else_=attempts.c.stage
 )
-_MARK_ORIGINATED = (
+_NOTE_PROGRESS = (
     update(attempts)
-    .where(attempts.c.id == bindparam("attempt_id"), attempts.c.originated_at_ms.is_(None), IS_OPEN)
-    .values(originated_at_ms=bindparam("at_ms"))
+    .where(attempts.c.id == bindparam("attempt_id"), IS_OPEN)
+    .values(
+        state=AttemptState.PLACED,
+        originated_at_ms=func.coalesce(
+            attempts.c.originated_at_ms, bindparam("left_at_ms", type_=BigInteger)
+        ),
+        stage=_FURTHEST,
+    )
 )
 _END = (
     update(attempts)
@@ -49,14 +53,17 @@ _END = (
         result=bindparam("came_to"),
         disposition=bindparam("how"),
         reason=bindparam("why"),
-        stage=case(
-            (attempts.c.stage < bindparam("came_far"), bindparam("came_far")),
-            else_=attempts.c.stage,
-        ),
+        stage=_FURTHEST,
     )
     .returning(attempts.c.contact_id, attempts.c.line, attempts.c.claimed_at_ms)
 )
 _CONTACT = select(contacts).where(contacts.c.id == bindparam("contact_id"))
+_STATE = select(attempts.c.state).where(attempts.c.id == bindparam("attempt_id"))
+_OPEN = (
+    select(attempts.c.id, attempts.c.state, attempts.c.stage)
+    .where(IS_OPEN)
+    .order_by(attempts.c.claimed_at_ms)
+)
 
 
 @dataclass(frozen=True)
@@ -139,24 +146,19 @@ def stage_of(call: Call) -> Stage:
     return Stage.ANSWERED if answered else Stage.DIALING
 
 
-async def mark_placed(connection: AsyncConnection, attempt_id: str) -> bool:
-    """Record that the gateway has the call; True when that was news."""
-    return (await connection.execute(_MARK_PLACED, {"attempt_id": attempt_id})).rowcount == 1
+async def note_progress(
+    connection: AsyncConnection, attempt_id: str, stage: Stage, left_at_ms: int | None
+) -> bool:
+    """Record that the gateway has the call of an open attempt; False when it is not open.
 
-
-async def mark_originated(connection: AsyncConnection, attempt_id: str, at_ms: int) -> None:
-    """Record that the call has left, by this moment at the latest."""
-    await connection.execute(_MARK_ORIGINATED, {"attempt_id": attempt_id, "at_ms": at_ms})
-
-
-async def mark_stage(connection: AsyncConnection, attempt_id: str, stage: Stage) -> bool:
-    """Record how far an open attempt's call has come; True when that was news."""
-    statement = (
-        update(attempts)
-        .where(attempts.c.id == attempt_id, attempts.c.stage < stage, IS_OPEN)
-        .values(stage=stage)
-    )
-    return (await connection.execute(statement)).rowcount == 1
+    Args:
+        connection: the transaction to write in.
+        attempt_id: of which attempt.
+        stage: how far the call has come.
+        left_at_ms: when it had left at the latest; None when it may not have left yet.
+    """
+    known = {"attempt_id": attempt_id, "came_far": stage, "left_at_ms": left_at_ms}
+    return (await connection.execute(_NOTE_PROGRESS, known)).rowcount == 1
 
 
 async def withdraw(connection: AsyncConnection, attempt_id: str) -> bool:
@@ -248,17 +250,11 @@ def unplaced_report(
 
 async def open_attempts(connection: AsyncConnection) -> list[OpenAttempt]:
     """Give every attempt under way, oldest first."""
-    statement = (
-        select(attempts.c.id, attempts.c.state, attempts.c.stage)
-        .where(IS_OPEN)
-        .order_by(attempts.c.claimed_at_ms)
-    )
-    rows = (await connection.execute(statement)).all()
+    rows = (await connection.execute(_OPEN)).all()
     return [OpenAttempt(row.id, AttemptState(row.state), Stage(row.stage)) for row in rows]
 
 
 async def state_of(connection: AsyncConnection, attempt_id: str) -> AttemptState | None:
     """Where an attempt stands; None when there is no such attempt."""
-    statement = select(attempts.c.state).where(attempts.c.id == attempt_id)
-    state = (await connection.execute(statement)).scalar_one_or_none()
+    state = await connection.scalar(_STATE, {"attempt_id": attempt_id})
     return None if state is None else AttemptState(state)

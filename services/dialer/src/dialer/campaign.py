@@ -8,7 +8,7 @@ import structlog
 
 from dialer.attempts import Claim
 from dialer.claim import Claimer, NotNow, Refusal
-from dialer.limits import Limit
+from dialer.limits import BY_TIME, Limit
 from dialer.metrics import CLAIMS, NOT_NOW
 from dialer.moments import now_ms
 from dialer.placing import Placer
@@ -54,6 +54,7 @@ class Campaign:
         self._stopped = False
         self._told = ""
         self._trouble = Trouble("cannot claim calls", "calls are claimed again")
+        self._heeds_ends = True
         self.waiting_for = "starting"
         self.is_hungry = False
 
@@ -69,7 +70,7 @@ class Campaign:
             while not self._stopped:
                 wait_s = await self._step(group, requests)
                 if wait_s > 0 and not self._stopped:
-                    await self._bells.dial.wait(wait_s)
+                    await self._bells.dial.wait(wait_s, heeds_ends=self._heeds_ends)
             if requests:
                 _, late = await asyncio.wait(requests, timeout=_LAST_REQUESTS_S)
                 for request in late:
@@ -113,6 +114,7 @@ class Campaign:
         self.is_hungry = refusal.why in _ASK_THE_PANEL
         if self.is_hungry:
             self._bells.hungry.ring()
+        self._heeds_ends = refusal.limits == frozenset() or not refusal.limits <= BY_TIME
         self._tell(refusal)
         if refusal.until_ms is None:
             return _LONGEST_WAIT_S

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.attempts import Claim
@@ -28,11 +29,12 @@ from dialer.moments import unix_ms
 from dialer.operators import read_operator_load
 from dialer.pauses import Pause, PauseKind, in_force, use_trial
 from dialer.screening import next_contact, next_due_ms
+from dialer.steadiness import Steadiness
 from dialer.tables import AttemptState, Stage, attempts
 from dialer.windows import CallWindow
 from servicekit.clock import Clock
 from servicekit.storage import Storage
-from servicekit.tracing import traceparent
+from servicekit.tracing import of_attempt, traceparent
 
 tracer = trace.get_tracer(__name__)
 
@@ -95,6 +97,7 @@ class Claimer:
         self._storage = storage
         self._rules = rules
         self._clock = clock
+        self._steadiness = Steadiness(clock)
 
     async def claim(self) -> Claim | NotNow:
         """Claim the next call, committed; or say why there is none.
@@ -142,6 +145,9 @@ class Claimer:
     ) -> Line | NoRoom:
         """Choose the least loaded line with room, and count it when nobody else can add to it."""
         rules = self._rules
+        unsure_s = self._steadiness.unsure_for_s()
+        if unsure_s:
+            return NoRoom(frozenset({Limit.MINUTE}), at.now_ms + int(unsure_s * 1000))
         if rules.count_over_all:
             await lock_total(connection)
         if rules.operator_slots is not None:
@@ -171,8 +177,12 @@ def _claim_of(contact: Contact, line: Line, window: CallWindow, now: datetime) -
     if closes is not None:
         before_ms = min(before_ms, unix_ms(closes) - ORIGINATE_MARGIN_MS)
     counted = replace(contact, attempts_made=contact.attempts_made + 1)
-    with tracer.start_as_current_span("claim", attributes={"line": line.number}):
-        return Claim(str(uuid.uuid4()), line.number, counted, now_ms, before_ms, traceparent())
+    attempt_id = str(uuid.uuid4())
+    with (
+        of_attempt(attempt_id),
+        tracer.start_as_current_span("claim", Context(), attributes={"line": line.number}),
+    ):
+        return Claim(attempt_id, line.number, counted, now_ms, before_ms, traceparent())
 
 
 async def _write(connection: AsyncConnection, claim: Claim, today: str) -> None:

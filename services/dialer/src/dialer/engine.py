@@ -78,6 +78,7 @@ class Engine:
             plan=settings.plan,
             clock=clock,
             bells=self._bells,
+            line_rests_s=settings.pace.line_rests_s,
         )
         self._campaign = self._make_campaign(outside.gateway, rules)
         self._watcher = Watcher(outside.gateway, self._ledger, bells=self._bells, clock=clock)

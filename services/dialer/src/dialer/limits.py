@@ -48,20 +48,17 @@ class LineLoad:
 
     Attributes:
         active: calls under way, inbound ones included.
-        claimed_ms: claims whose calls may lie in the last 60 seconds, oldest first.
+        minute: claims whose calls may lie in the last 60 seconds.
+        minute_frees_ms: when there is room for another in 60 seconds; None when there is now.
         left_by_ms: when the latest of them has left at the latest; None when there is none.
         today: attempts claimed on this local day.
     """
 
     active: int = 0
-    claimed_ms: tuple[int, ...] = ()
+    minute: int = 0
+    minute_frees_ms: int | None = None
     left_by_ms: int | None = None
     today: int = 0
-
-    def last_minute(self, now_ms: int) -> int:
-        """How many originates count for the 60 seconds up to now."""
-        since_ms = now_ms - MINUTE_MS - LEFT_BY_MS
-        return sum(1 for at_ms in self.claimed_ms if at_ms > since_ms)
 
 
 class Limit(enum.StrEnum):
@@ -74,6 +71,10 @@ class Limit(enum.StrEnum):
     TOTAL = "total"
     OPERATORS = "operators"
     TAKEN = "taken"  # another claim is just being made on the line
+
+
+# What ends by itself, and not when a call does.
+BY_TIME = frozenset({Limit.MINUTE, Limit.DAY, Limit.SPACING, Limit.TAKEN})
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,11 @@ class Pace:
     spacing_ms: int = 1000
     max_total: int | None = None
 
+    @property
+    def line_rests_s(self) -> float:
+        """How long a line rests at most once a call is known to have left on it, seconds."""
+        return (self.spacing_ms + ORIGINATE_MARGIN_MS) / 1000 if self.spacing_ms else 0.0
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -123,6 +129,18 @@ class NoRoom:
     until_ms: int | None
 
 
+def minute_frees_ms(claimed_ms: Sequence[int], max_per_minute: int) -> int | None:
+    """Say when there is room for another call in 60 seconds; None when there is now.
+
+    Args:
+        claimed_ms: claims whose calls may lie in the last 60 seconds, oldest first.
+        max_per_minute: how many may.
+    """
+    if len(claimed_ms) < max_per_minute:
+        return None
+    return claimed_ms[-max_per_minute] + MINUTE_MS + LEFT_BY_MS
+
+
 def hold_on(line: Line, load: LineLoad, pace: Pace, at: Moment) -> Hold | None:
     """Say what holds one line back, the longest-lasting limit first; None when it may dial."""
     limits = line.limits
@@ -130,9 +148,8 @@ def hold_on(line: Line, load: LineLoad, pace: Pace, at: Moment) -> Hold | None:
         return Hold(Limit.DAY, at.next_midnight_ms)
     if load.active >= limits.max_concurrent:
         return Hold(Limit.CONCURRENT, None)
-    if load.last_minute(at.now_ms) >= limits.max_per_minute:
-        frees_at_ms = load.claimed_ms[-limits.max_per_minute] + MINUTE_MS + LEFT_BY_MS
-        return Hold(Limit.MINUTE, frees_at_ms)
+    if load.minute_frees_ms is not None:
+        return Hold(Limit.MINUTE, load.minute_frees_ms)
     if pace.spacing_ms and load.left_by_ms is not None:
         until_ms = load.left_by_ms + pace.spacing_ms
         if until_ms > at.now_ms:
@@ -164,6 +181,6 @@ def rank_lines(
 
     def weight(line: Line) -> tuple[int, int, int]:
         load = loads[line.number]
-        return (load.active, load.last_minute(at.now_ms), load.today)
+        return (load.active, load.minute, load.today)
 
     return sorted(free, key=weight)

@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dialer.limits import LEFT_BY_MS, MINUTE_MS, ORIGINATE_MARGIN_MS, Line, LineLoad
+from dialer.limits import (
+    LEFT_BY_MS,
+    MINUTE_MS,
+    ORIGINATE_MARGIN_MS,
+    Line,
+    LineLoad,
+    minute_frees_ms,
+)
 from dialer.tables import IS_OPEN, attempts, other_calls
 
 _RECENT_MS = MINUTE_MS + LEFT_BY_MS
 
-# Built once: building statements costs more than running them.
-_ACTIVE = select(attempts.c.line, func.count()).where(IS_OPEN).group_by(attempts.c.line)
-_OTHERS = select(other_calls.c.line, func.count()).group_by(other_calls.c.line)
-_TODAY = (
-    select(attempts.c.line, func.count())
-    .where(attempts.c.local_date == bindparam("today"))
-    .group_by(attempts.c.line)
+# Statements are built once: building them costs more than running them; and asked as one, for each
+# costs more on its way than in the database.
+_LEFT_BY_MS = case(
+    (
+        attempts.c.originated_at_ms + ORIGINATE_MARGIN_MS < attempts.c.claimed_at_ms + LEFT_BY_MS,
+        attempts.c.originated_at_ms + ORIGINATE_MARGIN_MS,
+    ),
+    else_=attempts.c.claimed_at_ms + LEFT_BY_MS,
+)
+_IS_RECENT = attempts.c.claimed_at_ms > bindparam("since_ms")
+
+
+def _count(what: str, line: Any, left_by_ms: Any) -> Select[Any]:
+    """Count rows per line, under a name, and say when the last call has left."""
+    return select(
+        literal_column(f"'{what}'").label("what"),
+        line.label("line"),
+        func.count().label("calls"),
+        cast(left_by_ms, BigInteger).label("left_by_ms"),
+    ).group_by(line)
+
+
+_LOADS = union_all(
+    _count("active", attempts.c.line, null()).where(IS_OPEN),
+    _count("active", other_calls.c.line, null()),
+    _count("today", attempts.c.line, null()).where(attempts.c.local_date == bindparam("today")),
+    _count("minute", attempts.c.line, func.max(_LEFT_BY_MS)).where(_IS_RECENT),
 )
 _RECENT = (
-    select(attempts.c.line, attempts.c.claimed_at_ms, attempts.c.originated_at_ms)
-    .where(attempts.c.claimed_at_ms > bindparam("since_ms"))
+    select(attempts.c.line, attempts.c.claimed_at_ms)
+    .where(_IS_RECENT, attempts.c.line.in_(bindparam("lines", expanding=True)))
     .order_by(attempts.c.claimed_at_ms)
 )
 
@@ -39,37 +78,41 @@ async def read_loads(
         now_ms: the present.
         today: the local date, as attempts keep it.
     """
-    active = await _count_active(connection)
-    recent = await _recent_claims(connection, now_ms)
-    per_day: dict[str, int] = dict((await connection.execute(_TODAY, {"today": today})).all())
+    since_ms = now_ms - _RECENT_MS
+    counts: dict[str, defaultdict[str, int]] = {
+        what: defaultdict(int) for what in ("active", "today", "minute")
+    }
+    left_by_ms: dict[str, int] = {}
+    known = {"today": today, "since_ms": since_ms}
+    for what, line, calls, left_ms in await connection.execute(_LOADS, known):
+        counts[what][line] += calls
+        if left_ms is not None:
+            left_by_ms[line] = left_ms
+    active, minute = counts["active"], counts["minute"]
+    full = {
+        line.number: line.limits.max_per_minute
+        for line in lines
+        if minute[line.number] >= line.limits.max_per_minute
+    }
+    recent = await _claimed_ms(connection, full, since_ms) if full else {}
     return {
         line: LineLoad(
-            active.get(line, 0),
-            tuple(claimed_ms for claimed_ms, _ in recent[line]),
-            max((left_by_ms for _, left_by_ms in recent[line]), default=None),
-            per_day.get(line, 0),
+            active[line],
+            minute[line],
+            minute_frees_ms(recent[line], full[line]) if line in full else None,
+            left_by_ms.get(line),
+            counts["today"][line],
         )
         for line in {*(line.number for line in lines), *active}
     }
 
 
-async def _count_active(connection: AsyncConnection) -> dict[str, int]:
-    """Count calls under way per line."""
-    active: dict[str, int] = dict((await connection.execute(_ACTIVE)).all())
-    for line, count in await connection.execute(_OTHERS):
-        active[line] = active.get(line, 0) + count
-    return active
-
-
-async def _recent_claims(
-    connection: AsyncConnection, now_ms: int
-) -> defaultdict[str, list[tuple[int, int]]]:
-    """Give per line when calls were claimed that may lie in the last minute, and had left."""
-    claims = await connection.execute(_RECENT, {"since_ms": now_ms - _RECENT_MS})
-    recent: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for line, claimed_ms, originated_ms in claims:
-        left_by_ms = claimed_ms + LEFT_BY_MS
-        if originated_ms is not None:
-            left_by_ms = min(left_by_ms, originated_ms + ORIGINATE_MARGIN_MS)
-        recent[line].append((claimed_ms, left_by_ms))
-    return recent
+async def _claimed_ms(
+    connection: AsyncConnection, lines: Collection[str], since_ms: int
+) -> dict[str, list[int]]:
+    """Give when calls were claimed on some lines since a moment, oldest first."""
+    claims = await connection.execute(_RECENT, {"since_ms": since_ms, "lines": list(lines)})
+    claimed_ms: defaultdict[str, list[int]] = defaultdict(list)
+    for line, at_ms in claims:
+        claimed_ms[line].append(at_ms)
+    return claimed_ms

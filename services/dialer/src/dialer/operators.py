@@ -9,14 +9,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.tables import IS_OPEN, AttemptState, Stage, attempts, other_calls
 
-_SAMPLE = 200
+_SAMPLE_SIZE = 200
 # As if so many calls before the first had all come to an operator: begin carefully.
 _CAUTION = 2
+
+# Built once: building statements costs more than running them.
+_UNDER_WAY = union_all(
+    select(attempts.c.stage, func.count()).where(IS_OPEN).group_by(attempts.c.stage),
+    select(other_calls.c.stage, func.count()).group_by(other_calls.c.stage),
+)
+_SAMPLE = (
+    select(attempts.c.stage)
+    .where(attempts.c.state == AttemptState.ENDED)
+    .order_by(attempts.c.ended_at_ms.desc())
+    .limit(_SAMPLE_SIZE)
+    .subquery()
+)
+_ENDED = select(_SAMPLE.c.stage, func.count()).group_by(_SAMPLE.c.stage)
 
 
 @dataclass(frozen=True)
@@ -55,21 +69,9 @@ class OperatorLoad:
 async def read_operator_load(connection: AsyncConnection, slots: int) -> OperatorLoad:
     """Read how operators are loaded, and what the latest attempts came to."""
     under_way: dict[int, int] = {}
-    for statement in (
-        select(attempts.c.stage, func.count()).where(IS_OPEN).group_by(attempts.c.stage),
-        select(other_calls.c.stage, func.count()).group_by(other_calls.c.stage),
-    ):
-        for stage, count in await connection.execute(statement):
-            under_way[stage] = under_way.get(stage, 0) + count
-    sample = (
-        select(attempts.c.stage)
-        .where(attempts.c.state == AttemptState.ENDED)
-        .order_by(attempts.c.ended_at_ms.desc())
-        .limit(_SAMPLE)
-        .subquery()
-    )
-    statement = select(sample.c.stage, func.count()).group_by(sample.c.stage)
-    ended: dict[int, int] = dict((await connection.execute(statement)).all())
+    for stage, count in await connection.execute(_UNDER_WAY):
+        under_way[stage] = under_way.get(stage, 0) + count
+    ended: dict[int, int] = dict((await connection.execute(_ENDED)).all())
     came_to_operator = ended.get(Stage.WITH_OPERATOR, 0)
     return OperatorLoad(
         slots=slots,

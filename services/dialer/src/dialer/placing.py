@@ -19,7 +19,7 @@ from dialer.waking import Backoff, Bells
 from salehi.calls.v1.calls_pb2 import PlaceCallRequest
 from servicekit.clock import Clock
 from servicekit.storage import StoreUnavailable
-from servicekit.tracing import context_of
+from servicekit.tracing import context_of, of_attempt
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -85,15 +85,14 @@ class Placer:
 
         Whatever stays unsettled (no answer, no database) is the reconciler's.
         """
-        with tracer.start_as_current_span("place call", context_of(claim.traceparent)):
+        with (
+            of_attempt(claim.attempt_id),
+            tracer.start_as_current_span("place call", context_of(claim.traceparent)),
+        ):
             try:
                 await self._ask(claim)
             except StoreUnavailable as error:
-                log.warning(
-                    "the database is away: the attempt is settled later",
-                    attempt_id=claim.attempt_id,
-                    reason=str(error),
-                )
+                log.warning("the database is away: the attempt is settled later", reason=str(error))
                 self._patience.failed()
                 self._bells.reconcile.ring()
 
@@ -101,29 +100,27 @@ class Placer:
         if now_ms(self._clock) >= claim.originate_before_ms:
             # The process or the database stood still, or the window closes: what was checked may no
             # longer hold.
-            log.warning("a claim came too late to be dialled", attempt_id=claim.attempt_id)
+            log.warning("a claim came too late to be dialled")
             self._patience.failed()
             await self._ledger.withdraw(claim.attempt_id)
             return
         if self._patience.remaining_s() > 0:  # another request was refused while this was claimed
             await self._ledger.withdraw(claim.attempt_id)
             return
+        self._ledger.asked_for(claim.attempt_id)
         try:
             await self._gateway.place(self._trunk.request(claim))
         except GatewayRefused as error:
             await self._refused(claim, error)
         except GatewayUnavailable as error:
-            self._unanswered(claim, error)
+            self._unanswered(error)
         except (RequestRejected, InvalidNumber) as error:
-            log.warning(
-                "a call cannot be asked for", attempt_id=claim.attempt_id, reason=str(error)
-            )
+            log.warning("a call cannot be asked for", reason=str(error))
             await self._ledger.end(claim.attempt_id, Ending.failed(INVALID_REQUEST))
         else:
             self._patience.succeeded()
             self._readiness.confirm()
-            await self._ledger.placed(claim.attempt_id)
-            log.info("call placed", attempt_id=claim.attempt_id, line=claim.line)
+            log.info("call placed", line=claim.line)
 
     async def _refused(self, claim: Claim, error: GatewayRefused) -> None:
         """Nothing was dialled: undo the claim, and ask less often."""
@@ -133,14 +130,10 @@ class Placer:
         self._readiness.doubt()
         await self._ledger.withdraw(claim.attempt_id)
 
-    def _unanswered(self, claim: Claim, error: GatewayUnavailable) -> None:
+    def _unanswered(self, error: GatewayUnavailable) -> None:
         """It may or may not be dialled: the slot stays taken until somebody knows."""
         UNKNOWN_ANSWERS.inc()
-        log.warning(
-            "no answer to a call request: asking what became of it",
-            attempt_id=claim.attempt_id,
-            reason=str(error),
-        )
+        log.warning("no answer to a call request: asking what became of it", reason=str(error))
         self._patience.failed()
         self._readiness.doubt()
         self._bells.reconcile.ring()

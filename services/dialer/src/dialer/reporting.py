@@ -7,17 +7,20 @@ import asyncio
 import grpc
 import structlog
 from grpc import aio
+from opentelemetry import trace
 
 from dialer.errors import ReporterUnavailable, ReportRefused
 from dialer.metrics import REPORTS_SENT
-from dialer.reports import acknowledged, refused, waiting_reports
+from dialer.reports import WaitingReport, acknowledged, refused, waiting_reports
 from dialer.waking import Backoff, Bells, Trouble
 from salehi.reporter.v1 import reporter_pb2, reporter_pb2_grpc
 from servicekit.channel import Peer
 from servicekit.clock import Clock
 from servicekit.storage import Storage, StoreUnavailable
+from servicekit.tracing import context_of, of_attempt
 
 log = structlog.get_logger(__name__)
+tracer = trace.get_tracer(__name__)
 
 SERVICE = "salehi.reporter.v1.ReporterService"
 IDEMPOTENT = ("ReportResult",)
@@ -76,7 +79,7 @@ class ReportSender:
             waiting = await waiting_reports(connection)
         for report in waiting:
             try:
-                await self._reporter.report(report.request)
+                await self._send(report)
             except ReportRefused as error:
                 log.warning("refused by the reporter", attempt_id=report.attempt_id)
                 REPORTS_SENT.labels("refused").inc()
@@ -87,3 +90,10 @@ class ReportSender:
                 async with self._storage.transaction() as connection:
                     await acknowledged(connection, report.attempt_id)
         return len(waiting)
+
+    async def _send(self, report: WaitingReport) -> None:
+        with (
+            of_attempt(report.attempt_id),
+            tracer.start_as_current_span("report result", context_of(report.traceparent)),
+        ):
+            await self._reporter.report(report.request)

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.storage import insert_new
-from dialer.tables import reports
+from dialer.tables import attempts, reports
 from salehi.reporter.v1.reporter_pb2 import ReportResultRequest
 
 _PAGE = 50
@@ -16,10 +16,11 @@ _PAGE = 50
 
 @dataclass(frozen=True)
 class WaitingReport:
-    """A report not yet acknowledged."""
+    """A report not yet acknowledged; `traceparent` is its attempt's, empty where none was made."""
 
     attempt_id: str
     request: ReportResultRequest
+    traceparent: str
 
 
 async def queue_report(
@@ -38,13 +39,19 @@ async def queue_report(
 async def waiting_reports(connection: AsyncConnection) -> list[WaitingReport]:
     """Give the oldest reports that wait."""
     statement = (
-        select(reports.c.attempt_id, reports.c.body)
+        select(reports.c.attempt_id, reports.c.body, attempts.c.traceparent)
+        .outerjoin(attempts, attempts.c.id == reports.c.attempt_id)
         .where(reports.c.refusal == "")
         .order_by(reports.c.created_at_ms)
         .limit(_PAGE)
     )
     rows = (await connection.execute(statement)).all()
-    return [WaitingReport(row.attempt_id, ReportResultRequest.FromString(row.body)) for row in rows]
+    return [
+        WaitingReport(
+            row.attempt_id, ReportResultRequest.FromString(row.body), row.traceparent or ""
+        )
+        for row in rows
+    ]
 
 
 async def acknowledged(connection: AsyncConnection, attempt_id: str) -> None:

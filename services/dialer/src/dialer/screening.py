@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dialer.attempts import Ending, unplaced_report
@@ -52,12 +52,31 @@ _DUE: Select[Any] = select(
     contacts.c.state == ContactState.WAITING,
     contacts.c.not_before_ms <= bindparam("now_ms"),
 )
-_HEAD = (
-    _DUE.where(contacts.c.queue == bindparam("queue"))
-    .order_by(contacts.c.not_before_ms, contacts.c.id)
-    .limit(_PAGE)
-)
-_NOT_PASSED = _HEAD.where(contacts.c.id.not_in(bindparam("passed", expanding=True)))
+
+
+def _heads(*more: ColumnElement[bool]) -> Select[Any]:
+    """Give the first of each queue; read apart, for a queue may hold many that are not due."""
+    ids = [
+        select(contacts.c.id)
+        .where(
+            contacts.c.state == ContactState.WAITING,
+            contacts.c.queue == queue,
+            contacts.c.not_before_ms <= bindparam("now_ms"),
+            *more,
+        )
+        .order_by(contacts.c.not_before_ms, contacts.c.id)
+        .limit(_PAGE)
+        .subquery()
+        for queue in Queue
+    ]
+    first = union_all(*(select(queued.c.id) for queued in ids))
+    return _DUE.where(contacts.c.id.in_(first)).order_by(
+        contacts.c.queue, contacts.c.not_before_ms, contacts.c.id
+    )
+
+
+_HEADS = _heads()
+_NOT_PASSED = _heads(contacts.c.id.not_in(bindparam("passed", expanding=True)))
 _HELD = _DUE.where(contacts.c.id == bindparam("contact_id")).with_for_update(
     of=contacts, skip_locked=True
 )
@@ -77,14 +96,13 @@ async def next_contact(
     """
     known = {"now_ms": now_ms, "gap_since_ms": now_ms - min_gap_ms}
     passed: list[int] = []
-    for queue in Queue:
-        while rows := await _head_of(connection, known | {"queue": queue}, passed):
-            for row in rows:
-                seen = row if is_alone(connection) else await _hold(connection, row, known)
-                if seen is None:
-                    passed.append(row.id)
-                elif await _may_be_called(connection, seen, now_ms, min_gap_ms):
-                    return Contact.of(seen)
+    while rows := await _first_due(connection, known, passed):
+        for row in rows:
+            seen = row if is_alone(connection) else await _hold(connection, row, known)
+            if seen is None:
+                passed.append(row.id)
+            elif await _may_be_called(connection, seen, now_ms, min_gap_ms):
+                return Contact.of(seen)
     return None
 
 
@@ -98,11 +116,11 @@ async def next_due_ms(connection: AsyncConnection) -> int | None:
     return min(dues, default=None)
 
 
-async def _head_of(
+async def _first_due(
     connection: AsyncConnection, known: dict[str, int], passed: list[int]
 ) -> Sequence[Row[Any]]:
-    """Read the first of a queue, without those that are passed over."""
-    statement = _NOT_PASSED if passed else _HEAD
+    """Read the first of the queues in their order, without those that are passed over."""
+    statement = _NOT_PASSED if passed else _HEADS
     more = {"passed": passed} if passed else {}
     rows: Sequence[Row[Any]] = (await connection.execute(statement, known | more)).all()
     return rows

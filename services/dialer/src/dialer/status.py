@@ -91,7 +91,7 @@ class StatusReader:
             operators = None
             if (slots := self._rules.operator_slots) is not None:
                 operators = await read_operator_load(connection, slots)
-        lines = tuple(_use(line, loads[line.number], now_ms) for line in self._rules.lines)
+        lines = tuple(_use(line, loads[line.number]) for line in self._rules.lines)
         talk_ms = oldest_ms.pop(Stage.WITH_OPERATOR, None)
         return Status(
             pauses=tuple(pauses),
@@ -116,8 +116,8 @@ class StatusReader:
             await asyncio.sleep(_REFRESH_S)
 
 
-def _use(line: Line, load: LineLoad, now_ms: int) -> LineUse:
-    return LineUse(line, load.active, load.last_minute(now_ms), load.today)
+def _use(line: Line, load: LineLoad) -> LineUse:
+    return LineUse(line, load.active, load.minute, load.today)
 
 
 def _age_s(began_ms: int | None, now_ms: int) -> float:

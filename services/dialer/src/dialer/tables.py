@@ -55,8 +55,9 @@ class Queue(enum.IntEnum):
 class AttemptState(enum.StrEnum):
     """Where an attempt stands.
 
-    CLAIMED (committed, the gateway is being asked) → PLACED (on record at the gateway) → ENDED. A
-    claim the gateway refused, so that nothing was dialled, is deleted: it was no attempt.
+    CLAIMED (committed, the gateway is being asked) → PLACED (the gateway has told of the call's
+    progress) → ENDED. A claim the gateway refused, so that nothing was dialled, is deleted: it was
+    no attempt.
     """
 
     CLAIMED = "claimed"

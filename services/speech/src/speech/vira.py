@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +107,10 @@ class ViraClient:
 
     async def _send(self, method: str, url: str, **content: Any) -> dict[str, Any]:
         headers = {"gateway-token": self._account.token, "accept": "application/json"}
+        request = self._http.build_request(method, url, headers=headers, **content)
+        request.read()  # a form leaves in one piece, not field by field
         try:
-            async with self._http.stream(method, url, headers=headers, **content) as response:
+            async with aclosing(await self._http.send(request, stream=True)) as response:
                 body = await read_limited(response, LONGEST_ANSWER_BYTES, _NAME)
         except httpx.HTTPError as error:
             raise translated(error, _NAME) from error

@@ -6,10 +6,12 @@ Measured on 100 synthetic replies through a telephone band, whole sentence recog
 
 from __future__ import annotations
 
-import array
 import random
 
-from speech.audio import Recording, samples_of, window_levels
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.audio import Recording, pcm_of, samples_of, window_levels
 
 _MODEL_RATE_HZ = 16000
 _TARGET_LEVEL = 2500.0
@@ -18,12 +20,11 @@ _FLOOR_LEVEL = 100.0
 silence of a telephone line look like nothing the model has ever heard."""
 _WINDOW = 160
 _ACTIVE_SHARE = 0.1
-_LARGEST, _SMALLEST = 32767, -32768
 
 
-def _noise(count: int) -> list[float]:
+def _noise(count: int) -> NDArray[np.float64]:
     source = random.Random(1)  # the same noise each time: the same audio gives the same words
-    return [source.gauss(0.0, _FLOOR_LEVEL) for _ in range(count)]
+    return np.array([source.gauss(0.0, _FLOOR_LEVEL) for _ in range(count)])
 
 
 _NOISE = _noise(_MODEL_RATE_HZ)
@@ -35,32 +36,18 @@ def condition(recording: Recording) -> bytes:
     A recording without anything above 4 kHz gets the mirror image of its upper band there
     (every second sample zero): nearer to a fricative than the emptiness that resampling leaves.
     """
-    samples = samples_of(recording.pcm)
+    samples = np.array(samples_of(recording.pcm), np.float64)
     narrow = recording.band_hz <= _MODEL_RATE_HZ // 4
     if narrow and recording.rate_hz == _MODEL_RATE_HZ:
         samples = samples[::2]
-    gain = _TARGET_LEVEL / max(_speech_level(samples), 1.0)
-    if not narrow:
-        return _over_noise(samples, gain)
-    mirrored = array.array("h", bytes(len(samples) * 4))
-    mirrored[::2] = samples
-    return _over_noise(mirrored, gain)
+    level = samples * (_TARGET_LEVEL / max(_speech_level(samples), 1.0))
+    if narrow:
+        level = np.stack((level, np.zeros_like(level)), axis=1).ravel()
+    return pcm_of(level + np.resize(_NOISE, len(level)))
 
 
-def _speech_level(samples: array.array[int]) -> float:
+def _speech_level(samples: NDArray[np.float64]) -> float:
     """Root mean square of the windows that are not silence."""
-    levels = window_levels(samples, _WINDOW)
-    loudest = max(levels, default=0.0)
-    active = [level for level in levels if level >= loudest * _ACTIVE_SHARE]
-    return float((sum(level * level for level in active) / len(active)) ** 0.5) if active else 0.0
-
-
-def _over_noise(samples: array.array[int], gain: float) -> bytes:
-    period = len(_NOISE)
-    return array.array(
-        "h",
-        [
-            max(_SMALLEST, min(_LARGEST, int(sample * gain + _NOISE[at % period])))
-            for at, sample in enumerate(samples)
-        ],
-    ).tobytes()
+    levels = np.array(window_levels(samples, _WINDOW))
+    active = levels[levels >= np.max(levels, initial=0.0) * _ACTIVE_SHARE]
+    return float(np.sqrt(np.mean(active * active))) if active.size else 0.0
