@@ -120,6 +120,41 @@ async def test_a_noise_that_cut_the_prompt_off_makes_it_play_again() -> None:
         assert len(call.outcome.turns) == 1
 
 
+async def test_a_line_that_hears_itself_does_not_stop_the_prompt() -> None:
+    """What comes and goes before the last moments is an echo, and is one in them, too."""
+    async with house(FarEnd(says=[None, 1.0]), Intent.NO, barge_in_window_s=0.5) as here:
+        await after_hello_is_known(here)
+        attempt_id = await here.placed()
+        await asyncio.sleep(HELLO_BEGINS_S)
+        for _ in range(5):
+            await asyncio.sleep(PROMPT_S / 10)
+            here.asterisk.tell(ev.TalkingStarted(attempt_id))
+            await asyncio.sleep(PROMPT_S / 10)
+            here.asterisk.tell(ev.TalkingFinished(attempt_id, 100))
+        await here.ended(attempt_id)
+        assert here.asterisk.played == ["hello", "goodby"]
+        deleted = [path for method, path in here.asterisk.requests if method == "DELETE"]
+        assert not any(path.startswith("/playbacks/") for path in deleted)
+
+
+async def test_after_a_false_alarm_no_prompt_of_that_call_gives_way() -> None:
+    """A line that cut one prompt off with noise hears the others to their end."""
+    customer = FarEnd(says=[1.0, 1.0, None, 1.0, 1.0])
+    replies = (Intent.NUMBER_QUESTION, Intent.NO) * 2
+    async with house(customer, *replies, barge_in_window_s=1.5) as here:
+        await here.call()  # the prompts' lengths are known
+        here.asterisk.played.clear()
+        attempt_id = await here.placed()
+        await speaks_at(here, attempt_id, HELLO_BEGINS_S + PROMPT_S - 0.5, length_s=0.02)
+        while "number" not in here.asterisk.played:
+            await asyncio.sleep(0.1)
+        await speaks_at(here, attempt_id, PROMPT_S - 0.5, length_s=0.02)
+        await here.ended(attempt_id)
+        assert here.asterisk.played == ["hello", "hello", "number", "goodby"]
+        deleted = [path for method, path in here.asterisk.requests if method == "DELETE"]
+        assert len([path for path in deleted if path.startswith("/playbacks/")]) == 1
+
+
 async def test_the_recording_waits_for_the_end_of_the_prompt() -> None:
     """The recording is asked for before the prompt ends, so that no word falls between them."""
     async with house(FarEnd(says=[None, None]), barge_in_window_s=1.0) as here:

@@ -2,23 +2,30 @@
 
 python -m bench_calls simulated --calls 3000 --rate 50 --at-once 1000
 python -m bench_calls real --rates 5,10,15
+python -m bench_calls real --highest
 python -m bench_calls turns --calls 40 --at-once 10
+python -m bench_calls barge-in --calls 20
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import os
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bench_calls import turns
+from bench_calls import barge_in, turns
 from bench_calls.real import RealBench, Row
 from bench_calls.simulated import Cost, Load, SimulatedBench
 from e2e_support import lab
 from e2e_support.stack import SERVICES
 from lab.paths import REPOSITORY, LabPaths
+
+_STEP = 5
 
 
 def main() -> int:
@@ -32,10 +39,15 @@ def main() -> int:
     simulated.add_argument("--http", action="store_true", help="send all requests over HTTP")
     real = kinds.add_parser("real", help="five services against the lab's Asterisk")
     real.add_argument("--rates", default="5,10,15", help="calls per second, one run for each")
+    real.add_argument(
+        "--highest", action="store_true", help="step up by 5 calls per second until calls are lost"
+    )
     real.add_argument("--seconds", type=float, default=30.0, help="how long each run dials")
     in_turns = kinds.add_parser("turns", help="how long callers wait for an answer, in the lab")
     in_turns.add_argument("--calls", type=int, default=40, help="calls in all")
     in_turns.add_argument("--at-once", type=int, default=10, help="calls that live at once")
+    barging_in = kinds.add_parser("barge-in", help="what stops a prompt that should not")
+    barging_in.add_argument("--calls", type=int, default=20, help="calls of each kind")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if wanted.kind == "simulated":
@@ -43,19 +55,36 @@ def main() -> int:
             _show(asyncio.run(SimulatedBench(Path(directory), load).run()))
         elif wanted.kind == "turns":
             asyncio.run(_turns(Path(directory), wanted.calls, wanted.at_once))
+        elif wanted.kind == "barge-in":
+            asyncio.run(_barge_in(Path(directory), wanted.calls))
         else:
-            rates = [float(rate) for rate in wanted.rates.split(",")]
-            asyncio.run(_real(Path(directory), rates, wanted.seconds))
+            rates = _steps() if wanted.highest else map(float, wanted.rates.split(","))
+            asyncio.run(_real(Path(directory), rates, wanted.seconds, search=wanted.highest))
     return 0
 
 
-async def _real(home: Path, rates: list[float], for_s: float) -> None:
+def _steps() -> Iterator[float]:
+    """Give 5, 10, 15, … calls per second, without end."""
+    return (float(rate) for rate in itertools.count(_STEP, _STEP))
+
+
+async def _real(home: Path, rates: Iterable[float], for_s: float, *, search: bool) -> None:
     await lab.up()
+    held = 0.0
     bench = RealBench(home, LabPaths(REPOSITORY / ".lab").env_file)
     columns = ("Asterisk", "ours", *SERVICES)
-    _say("CPU ms per call   " + "".join(f"{column:>12}" for column in columns) + "   results")
+    heading = "".join(f"{column:>12}" for column in columns)
+    _say(f"CPU ms per call   {heading}      reached/s  originate p99, ms   results")
     for rate in rates:
-        _say(_line(await bench.at_rate(rate, for_s)))
+        row = await bench.at_rate(rate, for_s)
+        _say(_line(row))
+        if search and not row.is_held:
+            break
+        held = rate if row.is_held else held
+    if search:
+        _say(
+            f"highest rate held: {held:g} calls/s; load of the machine now {os.getloadavg()[0]:.1f}"
+        )
 
 
 async def _turns(home: Path, calls: int, at_once: int) -> None:
@@ -65,12 +94,19 @@ async def _turns(home: Path, calls: int, at_once: int) -> None:
         _say(line)
 
 
+async def _barge_in(home: Path, calls: int) -> None:
+    await lab.up()
+    for row in await barge_in.measured(home, LabPaths(REPOSITORY / ".lab").env_file, calls):
+        _say(row.line())
+
+
 def _line(row: Row) -> str:
     costs = (row.asterisk_ms, row.ours_ms, *(row.cpu_ms[name] for name in SERVICES))
     results = ", ".join(f"{count} {name}" for name, count in row.results.items())
     return (
         f"{row.per_second:>8g} calls/s   "
         + "".join(f"{ms:>12.1f}" for ms in costs)
+        + f"{row.reached_per_second:>12.1f}{1000 * row.originate_p99_s:>19.0f}"
         + f"   {results}"
     )
 

@@ -7,6 +7,8 @@ itself would cost on board is not the engine's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +24,14 @@ from salehi.dialer.v1 import dialer_pb2
 
 _SAYS_NO = "02"
 _HEARD = "no thank you"
+_EXPECTED = "not_interested"
 _LINES = tuple(f"0219100{number}" for number in range(1000, 1020))
 _LOOK_EVERY_S = 1.0
 _LONGEST_CALL_S = 60.0
 _MOST_CALLS = 1000
+_REACHED_SHARE = 0.9
+_SLOW_ORIGINATE_S = 0.25
+_ORIGINATES = re.compile(r'^salehi_originate_seconds_bucket\{le="(\S+)"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,25 @@ class Row:
     Attributes:
         results: how many calls came to what.
         cpu_ms: CPU time per call, milliseconds, by process: Asterisk and the services.
+        reached_per_second: how many calls left each second, in truth.
+        originate_p99_s: how long Asterisk took to take an originate, seconds; the first to grow.
     """
 
     per_second: float
     calls: int
     results: Mapping[str, int]
     cpu_ms: Mapping[str, float]
+    reached_per_second: float
+    originate_p99_s: float
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no call was lost, none held back for long, and Asterisk kept its pace."""
+        return (
+            self.results == {_EXPECTED: self.calls}
+            and self.reached_per_second >= _REACHED_SHARE * self.per_second
+            and self.originate_p99_s <= _SLOW_ORIGINATE_S
+        )
 
     @property
     def ours_ms(self) -> float:
@@ -83,7 +102,11 @@ class RealBench:
             cpu_ms = {
                 name: (tree_cpu_s(pid) - before[name]) * 1000 / calls for name, pid in pids.items()
             }
-        return Row(per_second, calls, results, cpu_ms)
+            reached = _rate(
+                [attempt.claimed_at.ToNanoseconds() for attempt in await running.attempts()]
+            )
+            slowest_s = _p99_s(await running.metrics("ari-gateway"))
+        return Row(per_second, calls, results, cpu_ms, reached, slowest_s)
 
 
 def _settings(provider: str, per_second: float, calls: int) -> dict[str, str]:
@@ -112,10 +135,23 @@ def _pids(running: Stack) -> dict[str, int]:
     return {ASTERISK_NAME: asterisk, **ours}
 
 
+def _rate(at_ns: list[int]) -> float:
+    return (len(at_ns) - 1) * 1e9 / (max(at_ns) - min(at_ns))
+
+
+def _p99_s(metrics: str) -> float:
+    """Give the bound that 99 of 100 originates kept to, seconds."""
+    buckets = [(float(bound), float(count)) for bound, count in _ORIGINATES.findall(metrics)]
+    return next(bound for bound, count in buckets if count >= 0.99 * buckets[-1][1])
+
+
 async def _all_results(running: Stack, calls: int, per_second: float) -> Counter[str]:
-    async with asyncio.timeout(2 * calls / per_second + _LONGEST_CALL_S):
-        while True:
-            results = Counter(record.result for record in await running.results())
-            if results.total() >= calls:
-                return results
-            await asyncio.sleep(_LOOK_EVERY_S)
+    """Wait for every result; say how many never came."""
+    results: Counter[str] = Counter()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(2 * calls / per_second + _LONGEST_CALL_S):
+            while results.total() < calls:
+                await asyncio.sleep(_LOOK_EVERY_S)
+                results = Counter(record.result for record in await running.results())
+            return results
+    return results + Counter({"no result": calls - results.total()})

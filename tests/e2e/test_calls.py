@@ -9,7 +9,8 @@ import sys
 import time
 
 from e2e_support import lab, short_prompts
-from e2e_support.stack import PROGRAMS, MakeStack
+from e2e_support.clean import clean
+from e2e_support.stack import PROGRAMS, ROOM, MakeStack
 from lab.demo.campaign import environment
 from lab.paths import REPOSITORY
 from salehi.calls.v1 import calls_pb2
@@ -41,13 +42,14 @@ async def test_an_inbound_call_is_answered_like_an_outbound_one(make_stack: Make
 
 async def test_a_killed_dialer_dials_nobody_twice(make_stack: MakeStack) -> None:
     """After a SIGKILL in mid-call the dialer goes on where it was: one result per contact."""
-    async with make_stack(STATIC_CONTACTS="09120000102,09120000202,09120000302") as running:
+    contacts = "09120000102,09120000202,09120000302"
+    async with make_stack(STATIC_CONTACTS=contacts, **ROOM) as running:
         await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
         await running.end("dialer", signal.SIGKILL)
         await running.start("dialer")
         assert await running.have_results(3, within_s=90) == ["not_interested"] * 3
-        await asyncio.sleep(3)
-        assert len(await running.results()) == 3
+        await clean(running)
+        assert len(await running.results()) == 4
 
 
 async def test_dialer_and_reporter_share_one_postgresql(
@@ -56,13 +58,14 @@ async def test_dialer_and_reporter_share_one_postgresql(
     """With DATABASE_URL both keep their tables in one PostgreSQL, through a SIGKILL of each."""
     contacts = "09120000102,09120000202"
     async with make_stack(
-        STATIC_CONTACTS=contacts, MAX_TOTAL_CALLS="1", DATABASE_URL=postgres_url
+        STATIC_CONTACTS=contacts, MAX_TOTAL_CALLS="1", DATABASE_URL=postgres_url, **ROOM
     ) as running:
         await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
         for service in ("dialer", "reporter"):
             await running.end(service, signal.SIGKILL)
             await running.start(service)
         assert await running.have_results(2, within_s=90) == ["not_interested"] * 2
+        await clean(running)
         assert not list(running.home.rglob("dialer.db"))
 
 
@@ -113,7 +116,7 @@ async def test_a_restarted_asterisk_ends_its_calls_and_dialing_goes_on(
     """When Asterisk dies, its call ends as asterisk_restart; the next one works by itself."""
     contacts = "09120000105,09120000205"
     async with make_stack(
-        STATIC_CONTACTS=contacts, MAX_TOTAL_CALLS="1", **short_prompts.settings()
+        STATIC_CONTACTS=contacts, MAX_TOTAL_CALLS="1", **ROOM, **short_prompts.settings()
     ) as running:
         await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
         lab.kill_asterisk()
@@ -121,3 +124,4 @@ async def test_a_restarted_asterisk_ends_its_calls_and_dialing_goes_on(
         results = await running.have_results(2, within_s=60)
         assert results == ["failed:asterisk_restart", "hangup"]
         assert running.processes["ari-gateway"].returncode is None
+        await clean(running)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-import httpx
+import pytest
 
-from e2e_support import short_prompts
+from e2e_support import lab, short_prompts
 from e2e_support.ari_proxy import AriProxy, ari_proxy
 from e2e_support.clean import call, clean
 from e2e_support.stack import ROOM, MakeStack, Stack
 from e2e_support.understanding import understanding
-from lab import asterisk_config, troubles
-from lab.paths import REPOSITORY, LabPaths
+from lab import troubles
 
-_PATHS = LabPaths(REPOSITORY / ".lab")
 _STALL_NOTICED_S = 20
+_ANSWERED_WITHIN_S = 0.9
+_RECORDINGS = lab.PATHS.asterisk_dir / "spool/recording"
+_SMALL_DISK_BYTES = 65_536
+_SILENT = "05"
 
 
 @asynccontextmanager
@@ -75,7 +78,18 @@ async def test_calls_outlive_every_loss_of_the_link(make_stack: MakeStack) -> No
             assert time.monotonic() - lost_s < _STALL_NOTICED_S
         results = await running.have_results(3, within_s=60)
         assert results == ["connected_to_operator"] * 3
+        await answers_unheard(running, proxy)
+        assert await running.have_results(4, within_s=20) == [*results, "failed:link_lost"]
         await clean(running)
+
+
+async def answers_unheard(running: Stack, proxy: AriProxy) -> None:
+    """Lose the link while a phone rings, and have it back when somebody has answered in vain."""
+    rings = proxy.seen(rf"^Dial \d+{troubles.INSISTENT} RINGING")
+    await call(running, f"091200017{troubles.INSISTENT}")
+    await comes(rings, "a phone that rings")
+    proxy.keep_out(for_s=_ANSWERED_WITHIN_S)
+    proxy.close_cleanly()
 
 
 # What Asterisk answers to one request of a call, and what the call comes to; the calls are led at
@@ -133,16 +147,14 @@ async def test_a_fault_of_asterisk_costs_one_call_at_most(make_stack: MakeStack)
 async def leaves_at(moment: asyncio.Future[None], proxy: AriProxy, number: str) -> None:
     """End a customer's channel in a moment of the call, as a hang-up would."""
     await comes(moment, "an operator who answers")
-    auth = httpx.BasicAuth(asterisk_config.ARI_USERNAME, asterisk_config.ari_password(_PATHS))
-    async with httpx.AsyncClient(auth=auth, trust_env=False) as asterisk:
-        channel = proxy.attempt_of(number[1:])
-        await asterisk.delete(f"http://127.0.0.1:8088/ari/channels/{channel}")
+    async with lab.ari() as asterisk:
+        await asterisk.delete(f"/channels/{proxy.attempt_of(number[1:])}")
 
 
 @contextmanager
 def a_prompt_away(name: str) -> Iterator[None]:
     """Take a prompt away for a while."""
-    prompt = _PATHS.sound_dir / "short/en" / f"{name}.alaw"
+    prompt = lab.PATHS.sound_dir / "short/en" / f"{name}.alaw"
     audio = prompt.read_bytes()
     prompt.unlink()
     try:
@@ -152,21 +164,47 @@ def a_prompt_away(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def no_room_for_recordings() -> Iterator[None]:
+def no_right_to_record() -> Iterator[None]:
     """Let Asterisk write no recording for a while."""
-    directory = _PATHS.asterisk_dir / "spool/recording"
-    mode = directory.stat().st_mode
-    directory.chmod(0o555)
+    mode = _RECORDINGS.stat().st_mode
+    _RECORDINGS.chmod(0o555)
     try:
         yield
     finally:
-        directory.chmod(mode)
+        _RECORDINGS.chmod(mode)
+
+
+@contextmanager
+def full_disk_for_recordings() -> Iterator[None]:
+    """Give Asterisk's recordings a disk of their own for a while, without room.
+
+    Skips where nothing may be mounted, as in a container without that privilege.
+    """
+    options = f"size={_SMALL_DISK_BYTES},mode=0777"
+    mount = ("mount", "-t", "tmpfs", "-o", options, "recordings", str(_RECORDINGS))
+    mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted: {mounted.stderr.strip()}")
+    try:
+        (_RECORDINGS / "other things").write_bytes(bytes(_SMALL_DISK_BYTES))
+        yield
+    finally:
+        subprocess.run(("umount", "--lazy", str(_RECORDINGS)), check=True)
+
+
+async def test_a_full_disk_costs_the_calls_that_need_it(make_stack: MakeStack) -> None:
+    """Without room for recordings a call fails, said anything or not; with room the next works."""
+    async with behind_a_proxy(make_stack) as (running, _):
+        with full_disk_for_recordings():
+            await call(running, f"091200062{troubles.INSISTENT}", f"091200062{_SILENT}")
+            assert await running.have_results(2, within_s=20) == ["failed:recording_failed"] * 2
+        await clean(running)
 
 
 async def test_a_house_in_disorder_loses_one_call(make_stack: MakeStack) -> None:
-    """A prompt taken away, or a disk without room, ends one call; put right, the next works."""
+    """A prompt taken away, or a directory locked, ends one call; put right, the next works."""
     async with behind_a_proxy(make_stack) as (running, _):
-        with no_room_for_recordings():
+        with no_right_to_record():
             await call(running, f"091200060{troubles.INSISTENT}")
             assert await running.have_results(1, within_s=20) == ["failed:recording_failed"]
         with a_prompt_away("yes"):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from e2e_support import short_prompts
+from e2e_support import lab, short_prompts
 from e2e_support.ari_proxy import ari_proxy
 from e2e_support.clean import call, clean
-from e2e_support.stack import PROGRAMS, ROOM, MakeStack
+from e2e_support.stack import ROOM, MakeStack
 from e2e_support.understanding import understanding
 from lab import troubles
-from lab.paths import REPOSITORY
 from salehi.calls.v1 import calls_pb2
 from support.ports import free_port
 
@@ -130,13 +129,8 @@ async def test_a_gateway_told_to_stop_lets_its_calls_end(make_stack: MakeStack) 
         await running.reaches(calls_pb2.CALL_STATE_ANSWERED)
         running.processes["ari-gateway"].send_signal(signal.SIGTERM)
         await call(running, f"091200052{troubles.LEAVES_AT_ONCE}")
-        caller = await asyncio.create_subprocess_exec(
-            *(PROGRAMS / "python", "-m", "lab", "call", "--to", "02191001001"),
-            cwd=REPOSITORY,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, said = await caller.communicate()
-        assert "not answered" in said.decode()
+        _, said = await lab.inbound_call("yes")
+        assert "not answered" in said
         assert await running.ends("ari-gateway", within_s=60) == 0
         assert await running.have_results(1, within_s=5) == ["connected_to_operator"]
         await running.start("ari-gateway")

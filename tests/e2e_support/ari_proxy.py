@@ -18,10 +18,9 @@ from typing import Any
 
 import httpx
 
+from e2e_support.frames import CLOSE_NORMAL, TEXT, name_of_event, read_frame, text_frame
 from lab import addresses
 
-_TEXT = 0x81
-_CLOSE_NORMAL = bytes((0x88, 2)) + struct.pack("!H", 1000)
 _ATTEMPT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RELAYED_HEADERS = ("authorization", "content-type")
 
@@ -75,6 +74,7 @@ class AriProxy:
     _numbers: dict[str, str] = field(default_factory=dict)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
     _links: list[_Link] = field(default_factory=list)
+    _links_from_s: float = 0.0
 
     @property
     def settings(self) -> dict[str, str]:
@@ -110,13 +110,17 @@ class AriProxy:
     def add_frame(self, text: str) -> None:
         """Send the gateway something as if Asterisk had."""
         for link in self._links:
-            link.to_client.write(_frame(text.encode()))
+            link.to_client.write(text_frame(text.encode()))
 
     def close_cleanly(self) -> None:
         """Close the events WebSocket as Asterisk does when it ends it."""
         for link in self._links:
-            link.to_client.write(_CLOSE_NORMAL)
+            link.to_client.write(CLOSE_NORMAL)
             link.to_asterisk.close()
+
+    def keep_out(self, *, for_s: float) -> None:
+        """Let no new events WebSocket through for a while; who wants one waits."""
+        self._links_from_s = asyncio.get_running_loop().time() + for_s
 
     def reset(self) -> None:
         """Tear the events WebSocket down without a word."""
@@ -180,6 +184,7 @@ class AriProxy:
     async def _relay_link(
         self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        await asyncio.sleep(self._links_from_s - asyncio.get_running_loop().time())
         asterisk_reads, asterisk_writes = await asyncio.open_connection(
             addresses.LOOPBACK, addresses.ARI.number
         )
@@ -207,9 +212,9 @@ class AriProxy:
         late: set[asyncio.Task[None]] = set()
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                raw, opcode, payload = await _read_frame(reader)
+                raw, opcode, payload = await read_frame(reader)
                 await link.flows.wait()
-                if opcode != _TEXT:
+                if opcode != TEXT:
                     (link.to_asterisk if from_client else link.to_client).write(raw)
                 elif from_client:
                     task = asyncio.create_task(self._ask(raw, json.loads(payload), link))
@@ -217,7 +222,7 @@ class AriProxy:
                     task.add_done_callback(late.discard)
                 else:
                     link.to_client.write(raw)
-                    self._tell(self._named(_name_of_event(json.loads(payload))))
+                    self._tell(self._named(name_of_event(json.loads(payload))))
 
     async def _ask(self, raw: bytes, request: dict[str, Any], link: _Link) -> None:
         """Hand a request of the WebSocket on, or refuse it."""
@@ -233,7 +238,7 @@ class AriProxy:
             "reason_phrase": "spoilt",
             "message_body": '{"message": "spoilt"}',
         }
-        link.to_client.write(_frame(json.dumps(answer).encode()))
+        link.to_client.write(text_frame(json.dumps(answer).encode()))
 
     async def _passes(self, request: str, body: bytes | str) -> int | None:
         """Note a request that passes; give the status it is to be refused with, if it is."""
@@ -286,33 +291,3 @@ async def ari_proxy() -> AsyncIterator[AriProxy]:
             relaying.cancel()
         if proxy.connections:
             await asyncio.wait(proxy.connections)
-
-
-def _name_of_event(message: dict[str, Any]) -> str:
-    """Name an event in one line: its type, what it is about, and how that stands."""
-    about = message.get("playback") or message.get("recording") or message.get("peer")
-    about = about or message.get("channel") or {}
-    state = message.get("dialstatus") or about.get("state", "")
-    return f"{message['type']} {about.get('id') or about.get('name', '')} {state}"
-
-
-async def _read_frame(reader: asyncio.StreamReader) -> tuple[bytes, int, bytes]:
-    """Read one frame; give it as it came, its first byte, and its unmasked payload."""
-    raw = await reader.readexactly(2)
-    first, length = raw[0], raw[1] & 0x7F
-    if length >= 126:
-        more = await reader.readexactly(2 if length == 126 else 8)
-        raw, length = raw + more, int.from_bytes(more)
-    mask = await reader.readexactly(4) if raw[1] & 0x80 else b""
-    payload = await reader.readexactly(length)
-    raw += mask + payload
-    if mask:
-        payload = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
-    return raw, first, payload
-
-
-def _frame(payload: bytes) -> bytes:
-    """Write a text frame as a server does, unmasked."""
-    if len(payload) < 126:
-        return bytes((_TEXT, len(payload))) + payload
-    return bytes((_TEXT, 126)) + struct.pack("!H", len(payload)) + payload

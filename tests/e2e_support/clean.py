@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 
-import httpx
-
+from e2e_support import lab
 from e2e_support.stack import NO_CAMPAIGN, Stack, eventually
-from lab import asterisk_config, troubles
-from lab.paths import REPOSITORY, LabPaths
+from lab import troubles
 from salehi.calls.v1 import calls_pb2
 from salehi.dialer.v1 import dialer_pb2
 
@@ -47,12 +45,7 @@ async def call(running: Stack, *numbers: str) -> None:
 
 async def nothing_on_asterisk() -> None:
     """Check that no channel, no bridge and no recording is left on Asterisk."""
-    auth = httpx.BasicAuth(
-        asterisk_config.ARI_USERNAME, asterisk_config.ari_password(LabPaths(REPOSITORY / ".lab"))
-    )
-    async with httpx.AsyncClient(
-        base_url="http://127.0.0.1:8088/ari", auth=auth, trust_env=False
-    ) as ari:
+    async with lab.ari() as ari:
         left: list[object] = []
 
         async def empty() -> bool:

@@ -7,12 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
-from lab import control, processes
+import httpx
+
+from lab import addresses, asterisk_config, control, processes
 from lab.demo.campaign import prepare, sync_prompts
 from lab.demo.cast import SETTINGS
 from lab.paths import REPOSITORY, LabPaths
 
+PATHS = LabPaths(REPOSITORY / ".lab")
 _SYNCED: set[str] = set()
 
 
@@ -23,8 +29,7 @@ async def up(language: str = "en") -> None:
     """
     await _start(language)
     if language not in _SYNCED:
-        paths = LabPaths(REPOSITORY / ".lab")
-        await sync_prompts(prepare(paths, {**SETTINGS, "CALL_LANGUAGE": language}))
+        await sync_prompts(prepare(PATHS, {**SETTINGS, "CALL_LANGUAGE": language}))
         _SYNCED.add(language)
         await _start(language)
 
@@ -50,3 +55,38 @@ def kill_asterisk() -> None:
     for part in processes.running_parts():
         if part.name == control.ASTERISK_NAME:
             os.kill(part.pid, signal.SIGKILL)
+
+
+def ari() -> httpx.AsyncClient:
+    """Make a client of the lab's Asterisk."""
+    return httpx.AsyncClient(
+        base_url=f"http://{addresses.ARI.address}/ari",
+        auth=(asterisk_config.ARI_USERNAME, asterisk_config.ari_password(PATHS)),
+        trust_env=False,
+    )
+
+
+@asynccontextmanager
+async def asterisk_says(level: str) -> AsyncIterator[Path]:
+    """Let Asterisk write one level of its log to a file of its own while the block runs."""
+    async with ari() as asterisk:
+        path = f"/asterisk/logging/{level}-alone"
+        (await asterisk.post(path, params={"configuration": level})).raise_for_status()
+        log = PATHS.asterisk_dir / f"log/{level}-alone"
+        try:
+            yield log
+        finally:
+            await asterisk.delete(path)
+            log.unlink()
+
+
+async def inbound_call(behaviour: str) -> tuple[int, str]:
+    """Call a line of ours once; give how the caller ended, and what was said of it."""
+    caller = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "lab", "call", "--to", "02191001001", "--behaviour", behaviour),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said, _ = await caller.communicate()
+    return caller.returncode or 0, said.decode()

@@ -59,7 +59,7 @@ class Asterisk(httpx.AsyncBaseTransport):
             carried out.
         missing: prompts that cannot be played.
         announcers_missing: nothing can be played to a bridge.
-        disk_full: a recording ends as soon as it begins.
+        gives_up_s: what is recorded cannot be written; a recording ends by itself after so long.
         startup_time: changes when it is restarted.
         foreign: channels and bridges that are not in our application.
         most_together: most channels to one endpoint at one time.
@@ -76,7 +76,7 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.losing: list[tuple[str, str, bool]] = []
         self.missing: set[str] = set()
         self.announcers_missing = False
-        self.disk_full = False
+        self.gives_up_s: float | None = None
         self.startup_time = "today"
         self.channels: dict[str, FarEnd] = {}
         self.answered: set[str] = set()
@@ -203,7 +203,7 @@ class Asterisk(httpx.AsyncBaseTransport):
             case "GET", ["stored", name, "file"]:
                 if name not in self.stored:
                     return httpx.Response(404, json={"message": "Recording not found"})
-                return httpx.Response(200, content=WAV)
+                return httpx.Response(200, content=WAV if self.gives_up_s is None else bytes(999))
             case "DELETE", ["stored", name]:
                 self.stored.discard(name)
         return httpx.Response(200, json={})
@@ -309,9 +309,8 @@ class Asterisk(httpx.AsyncBaseTransport):
         if name not in self.channels:
             return httpx.Response(404, json={})
         self.recordings[body["name"]] = name
-        if self.disk_full:
-            asyncio.get_running_loop().call_later(0.01, self._finish_recording, body["name"])
-            return httpx.Response(201, json={})
+        if self.gives_up_s is not None:
+            self._spawn(self._give_up(body["name"], self.gives_up_s))
         says = self.channels[name].says
         after_s = says.pop(0) if says else None
         if after_s is not None:
@@ -326,6 +325,11 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.tell(ev.TalkingStarted(name))
         await asyncio.sleep(1.2)
         self.tell(ev.TalkingFinished(name, 500))
+
+    async def _give_up(self, recording: str, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        if recording in self.recordings:
+            self._finish_recording(recording)
 
     def _finish_recording(self, name: str) -> None:
         channel = self.recordings.pop(name)

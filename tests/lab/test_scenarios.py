@@ -80,6 +80,7 @@ SCENARIOS = {
     "inbound": scenarios.calling_side(
         "02191001001", "09120000901", Talk(()), Path("audio/05-0.alaw")
     ),
+    "given up": scenarios.giving_up("02191001001", "09120000901"),
 }
 
 
@@ -94,13 +95,28 @@ def test_every_jump_has_a_target(name: str) -> None:
     assert jumps
 
 
-@pytest.mark.parametrize("name", ["customers", "operators"])
+@pytest.mark.parametrize("name", ["customers", "operators", "given up"])
 def test_every_variable_is_set_before_it_is_used(name: str) -> None:
     """Branches test, and messages quote, only what the INVITE's actions assign."""
     text = SCENARIOS[name]
     assigned = set(re.findall(r'assign_to="(\w+)"', text))
     used = set(re.findall(r'test="(\w+)"', text)) | set(re.findall(r"\[\$(\w+)\]", text))
     assert used == assigned
+
+
+def test_a_call_is_taken_back_by_its_own_names() -> None:
+    """RFC 3261, 9.1: a CANCEL bears the branch, the number and the tags of its INVITE."""
+    invite, cancel, refused, accepted, bye = re.findall(
+        r"CDATA\[\n\n(.*?)\n\n\]\]", SCENARIOS["given up"], re.DOTALL
+    )
+    for name in ("From:", "Call-ID:"):
+        (own,) = re.findall(f"^{name}.*$", invite, re.MULTILINE)
+        assert all(own in request for request in (cancel, refused, accepted, bye))
+    assert "tag" not in re.findall("^To:.*$", cancel, re.MULTILINE)[0]
+    branches = [";[$invite_branch]" in request for request in (cancel, refused, accepted, bye)]
+    assert branches == [True, True, False, False]
+    assert "CSeq: 1 CANCEL" in cancel
+    assert "CSeq: 1 ACK" in refused
 
 
 def test_audio_is_named_relative_to_the_lab() -> None:

@@ -77,3 +77,15 @@ def test_audio_that_stops_is_shorter_than_the_call() -> None:
     crash = scenarios.Choice("c", ".", talk(troubles.FALLS_SILENT_IN_A_WORD), Path("b.alaw"))
     assert "rtp_stream" not in scenarios.called_side("x", [silent], 500)
     assert "rtp_stream" in scenarios.called_side("x", [crash], 500)
+
+
+def test_keys_as_events_are_replayed() -> None:
+    """Such a phone sends a capture, from the port its answer names."""
+    sends, presses = talk(troubles.SENDS_KEYS), talk(troubles.PRESSES_KEYS)
+    assert len(sends.events) == 1
+    assert presses.events == ()
+    choice = scenarios.Choice("s", ".", sends, Path("a.pcap"))
+    rendered = scenarios.called_side("x", [choice], 500)
+    assert 'play_pcap_audio="a.pcap"' in rendered
+    assert "m=audio [media_port] " in rendered
+    assert "rtp_stream" not in rendered

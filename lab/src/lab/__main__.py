@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from lab import control, inbound, prompts
-from lab.behaviours import INBOUND_CALLERS, PromptLengths
+from lab.behaviours import PromptLengths
 from lab.control import Wanted
 from lab.errors import LabError
 from lab.paths import REPOSITORY, LabPaths
@@ -33,7 +33,7 @@ class NetworkName(StrEnum):
     NONE = "none"
 
 
-Behaviour = StrEnum("Behaviour", {name: name for name in INBOUND_CALLERS})  # type: ignore[misc]
+Behaviour = StrEnum("Behaviour", {name: name for name in inbound.CALLERS})  # type: ignore[misc]
 
 LabDir = Annotated[
     Path, typer.Option("--dir", envvar="LAB_DIR", help="Where the lab keeps everything.")

@@ -49,10 +49,12 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Keys:
-    """Keys pressed, heard as their tones in the audio."""
+    """Keys pressed, heard as their tones in the audio, or told in packets of their own."""
 
     digits: str
     start_ms: int
+    as_events: bool = False
+    """Told as telephone-events (RFC 4733)."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ class Talk:
     """Says in its answer that it only sends: it hears nothing."""
     reinvite_ms: int | None = None
     """Asks then, in mid-call, for the same audio again (re-INVITE); None = never."""
+
+    @property
+    def events(self) -> tuple[Keys, ...]:
+        """The keys that are told in packets of their own."""
+        keys = (said for said in self.utterances if isinstance(said, Keys))
+        return tuple(key for key in keys if key.as_events)
 
 
 @dataclass(frozen=True)

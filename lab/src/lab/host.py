@@ -17,8 +17,9 @@ COMMAND_PACKAGES: Mapping[str, str] = {
     "sipp": "sip-tester",
     "espeak-ng": "espeak-ng",
     "ffmpeg": "ffmpeg",
+    "faketime": "faketime",
 }
-"""The Debian (and Ubuntu) package that brings each command the lab runs."""
+"""The Debian (and Ubuntu) package that brings each command the lab, or a test of it, runs."""
 
 _APT_TIMEOUT_S = 600
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 from lab import addresses, behaviours, network, ports, scenarios
 from lab.behaviours import PromptLengths, Talk
@@ -11,6 +10,12 @@ from lab.errors import LabError
 from lab.paths import LabPaths
 
 _RESULTS = {0: "the call was answered and ended normally", 1: "the call was not answered"}
+GIVES_UP = "gives-up"
+"""Takes the call back before it is answered."""
+
+CALLERS = (*behaviours.INBOUND_CALLERS, GIVES_UP)
+"""What an inbound caller can do."""
+
 _ERRORS = "inbound.errors"
 _GRACE_S = 40
 """How much longer than the caller talks a call may last."""
@@ -27,26 +32,34 @@ def call(paths: LabPaths, number: str, caller: str, behaviour: str, prompts: Pro
     owner = ports.owner_of(addresses.INBOUND)
     if owner is not None:
         raise LabError(f"port {addresses.INBOUND} is taken by {owner}: wait for it to end")
-    ending = behaviours.INBOUND_CALLERS[behaviour]
-    talk = network.customers(paths, prompts)[ending]
-    if not isinstance(talk, Talk):
-        raise LabError(f"{behaviour} is not something a caller can do")
-    track = network.first_track(ending, talk, paths)
-    paths.sipp.mkdir(parents=True, exist_ok=True)
-    scenario = paths.sipp / "inbound.xml"
-    scenario.write_text(scenarios.calling_side(number, caller, talk, track))
-    status = _run(paths, scenario, talk.leave_ms / 1000 + _GRACE_S)
+    if behaviour == GIVES_UP:
+        text, lasts_s = scenarios.giving_up(number, caller), 0.0
+    else:
+        ending = behaviours.INBOUND_CALLERS[behaviour]
+        talk = network.customers(paths, prompts)[ending]
+        if not isinstance(talk, Talk):
+            raise LabError(f"{behaviour} is not something a caller can do")
+        track = network.first_track(ending, talk, paths)
+        text, lasts_s = scenarios.calling_side(number, caller, talk, track), talk.leave_ms / 1000
+    status = run(paths, text, lasts_s + _GRACE_S)
     if status != 0:
         reason = _RESULTS.get(status, f"SIPp ended with status {status}")
         raise LabError(f"{reason}; the messages are in {paths.log / _ERRORS}")
-    return _RESULTS[0]
+    return "the call was taken back" if behaviour == GIVES_UP else _RESULTS[0]
 
 
-def _run(paths: LabPaths, scenario: Path, timeout_s: float) -> int:
+def run(paths: LabPaths, text: str, timeout_s: float, *, calls: int = 1) -> int:
+    """Lead calls by a scenario, a few more each second; give SIPp's status when all have ended.
+
+    Raises LabError when they do not end within `timeout_s` seconds.
+    """
+    paths.sipp.mkdir(parents=True, exist_ok=True)
+    scenario = paths.sipp / "inbound.xml"
+    scenario.write_text(text)
     arguments = network.sipp_arguments(scenario, addresses.INBOUND, addresses.INBOUND_RTP)
     trace = ("-trace_err", "-error_file", str(paths.log / _ERRORS))
-    # One call, which ends with the first message that is not in the scenario: a refusal.
-    once = ("-m", "1", "-default_behaviors", "all")
+    # A call ends with the first message that is not in the scenario: a refusal.
+    once = ("-m", str(calls), "-r", "5", "-default_behaviors", "all")
     try:
         done = subprocess.run(
             ["sipp", *arguments, *once, *trace, addresses.SIP.address],

@@ -96,9 +96,10 @@ def _operator_track(ending: str, behaviour: behaviours.Behaviour, paths: LabPath
 def _track(name: str, talk: Talk, voice: str, paths: LabPaths) -> Path:
     """Render a track unless it is there; its name tells what is in it. Relative to the lab."""
     digest = hashlib.sha256(f"{talk}{voice}{voices.RENDERING}".encode()).hexdigest()[:10]
-    target = paths.audio / f"{name}-{voice}-{digest}.alaw"
+    suffix = "pcap" if talk.events else "alaw"
+    target = paths.audio / f"{name}-{voice}-{digest}.{suffix}"
     if not target.exists():
-        for stale in paths.audio.glob(f"{name}-{voice}-*.alaw"):
+        for stale in paths.audio.glob(f"{name}-{voice}-*"):
             stale.unlink()
         paths.audio.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_suffix(".unfinished")

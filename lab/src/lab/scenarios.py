@@ -134,11 +134,11 @@ def _talk(name: str, talk: Talk, track: Path | None, ring_ms: int) -> list[str]:
         xml.send(xml.response(180, "Ringing")),
         xml.receive_within("CANCEL", rings_ms, then="cancelled", otherwise=answered),
         xml.label(answered),
-        xml.send(xml.answer(deaf=talk.deaf), retransmit=True),
+        xml.send(xml.answer(deaf=talk.deaf, replayed=bool(talk.events)), retransmit=True),
         xml.receive("ACK"),
     ]
     if talk.sends_ms != 0:
-        steps.append(xml.stream(str(track)))
+        steps.append(xml.replay(str(track)) if talk.events else xml.stream(str(track)))
     left_ms = talk.leave_ms
     if talk.reinvite_ms is not None:
         left_ms -= talk.reinvite_ms
@@ -174,6 +174,34 @@ def _endings() -> list[str]:
         xml.label("end"),
         '<nop display="end of the call"/>',
     ]
+
+
+def giving_up(number: str, caller: str) -> str:
+    """Render a call towards Asterisk that is taken back (CANCEL) as soon as it is on its way.
+
+    An answer that crosses with that is hung up on.
+    """
+    xml = sipp_xml
+    remember = xml.find("branch=[^;]*", "invite_branch", header="Via:")
+    return xml.scenario(
+        "inbound call, given up",
+        xml.send(xml.invite(number, caller), retransmit=True, starts="invite"),
+        xml.receive_status(100, of="invite", actions=remember),
+        xml.send(xml.cancel(number, caller), retransmit=True, starts="cancel"),
+        xml.receive_status(200, optional=True, of="cancel"),
+        xml.receive_status(200, optional=True, of="invite", then="answered", keep_route=True),
+        xml.receive_status(487, of="invite"),
+        xml.send(xml.refusal_ack(number, caller), acknowledges="invite"),
+        xml.branch("end"),
+        xml.label("answered"),
+        xml.send(xml.within_call("ACK", number, caller, 1), acknowledges="invite"),
+        xml.send(xml.within_call("BYE", number, caller, 2), retransmit=True, starts="bye"),
+        xml.receive_status(200, optional=True, of="cancel"),
+        xml.receive_status(481, optional=True, of="cancel"),
+        xml.receive_status(200, of="bye"),
+        xml.label("end"),
+        '<nop display="end of the call"/>',
+    )
 
 
 def calling_side(number: str, caller: str, talk: Talk, track: Path) -> str:

@@ -34,10 +34,17 @@ def scenario(name: str, *steps: str) -> str:
     return "\n".join((head, *steps, "</scenario>\n"))
 
 
-def send(message: str, *, retransmit: bool = False) -> str:
-    """Send a message; `retransmit` repeats it over UDP until it is answered (T1 500 ms)."""
-    attribute = ' retrans="500"' if retransmit else ""
-    return f"<send{attribute}><![CDATA[\n\n{message}\n\n]]></send>"
+def send(
+    message: str, *, retransmit: bool = False, starts: str = "", acknowledges: str = ""
+) -> str:
+    """Send a message; `retransmit` repeats it over UDP until it is answered (T1 500 ms).
+
+    `starts` names its transaction; `acknowledges` is that of the answer which an ACK confirms.
+    """
+    attributes = ' retrans="500"' if retransmit else ""
+    attributes += f" start_txn={quoteattr(starts)}" if starts else ""
+    attributes += f" ack_txn={quoteattr(acknowledges)}" if acknowledges else ""
+    return f"<send{attributes}><![CDATA[\n\n{message}\n\n]]></send>"
 
 
 def response(status: int, reason: str) -> str:
@@ -53,9 +60,13 @@ def plain_ok() -> str:
     )
 
 
-def answer(status: str = "200 OK", *, deaf: bool = False) -> str:
-    """Answer the call, or promise to (183), with audio from this call's RTP port."""
+def answer(status: str = "200 OK", *, deaf: bool = False, replayed: bool = False) -> str:
+    """Answer the call, or promise to (183), with audio from this call's RTP port.
+
+    What is `replayed` comes from SIPp's one port for captures.
+    """
     sdp = _ONLY_SENDING if deaf else _BOTH_WAYS
+    sdp = sdp.replace("[rtpstream_audio_port]", "[media_port]") if replayed else sdp
     return (
         f"SIP/2.0 {status}\n{_SAME_DIALOG}\nContact: {CONTACT}\n"
         f"Content-Type: application/sdp\nContent-Length: [len]\n\n{sdp}"
@@ -111,6 +122,28 @@ def invite(number: str, caller: str) -> str:
     )
 
 
+def cancel(number: str, caller: str) -> str:
+    """Take back an `invite` that has not been answered."""
+    return _like_the_invite("CANCEL", number, caller)
+
+
+def refusal_ack(number: str, caller: str) -> str:
+    """Confirm that an `invite` was refused, or was taken back."""
+    return _like_the_invite("ACK", number, caller)
+
+
+def _like_the_invite(method: str, number: str, caller: str) -> str:
+    """Render a request of the `invite`'s own transaction, whose branch was remembered."""
+    tag = "[peer_tag_param]" if method == "ACK" else ""
+    return (
+        f"{method} sip:{number}@[remote_ip]:[remote_port] SIP/2.0\n"
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];[$invite_branch]\n"
+        f"From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]caller[call_number]\n"
+        f"To: <sip:{number}@[remote_ip]:[remote_port]>{tag}\n"
+        f"Call-ID: [call_id]\nCSeq: 1 {method}\nMax-Forwards: 70\nContent-Length: 0"
+    )
+
+
 def within_call(method: str, number: str, caller: str, sequence: int) -> str:
     """Render a request of the calling side inside its dialog (ACK, BYE)."""
     return (
@@ -143,12 +176,25 @@ def pause(length_ms: int) -> str:
     return f'<pause milliseconds="{length_ms}"/>'
 
 
-def receive_status(status: int, *, optional: bool = False, keep_route: bool = False) -> str:
-    """Wait for a response; `keep_route` remembers the peer's address for later requests."""
+def receive_status(
+    status: int,
+    *,
+    optional: bool = False,
+    keep_route: bool = False,
+    of: str = "",
+    then: str = "",
+    actions: str = "",
+) -> str:
+    """Wait for a response; `keep_route` remembers the peer's address for later requests.
+
+    `of` names its transaction, `then` the label to go on at.
+    """
     attributes = f'response="{status}"'
     attributes += ' optional="true"' if optional else ""
     attributes += ' rrs="true"' if keep_route else ""
-    return f"<recv {attributes}/>"
+    attributes += f" response_txn={quoteattr(of)}" if of else ""
+    attributes += f" next={quoteattr(then)}" if then else ""
+    return f"<recv {attributes}>{_action(actions)}</recv>"
 
 
 def find(pattern: str, variable: str, *, header: str = "") -> str:
@@ -164,6 +210,11 @@ def stream(track: str) -> str:
     """Send a raw A-law file as RTP, once."""
     what = quoteattr(f"{track},1,8,PCMA/8000")
     return f"<nop>{_action(f'<exec rtp_stream={what}/>')}</nop>"
+
+
+def replay(capture: str) -> str:
+    """Send the packets of a capture, once."""
+    return f"<nop>{_action(f'<exec play_pcap_audio={quoteattr(capture)}/>')}</nop>"
 
 
 def branch(label: str, *, if_set: str = "") -> str:

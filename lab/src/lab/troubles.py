@@ -56,6 +56,7 @@ FALLS_SILENT_IN_A_WORD = "46"
 PRESSES_KEYS = "47"
 TALKS_ON = "48"
 REINVITES = "49"
+SENDS_KEYS = "50"
 
 
 def customers(phrase_ms: Mapping[str, int]) -> dict[str, Behaviour]:
@@ -86,6 +87,7 @@ def customers(phrase_ms: Mapping[str, int]) -> dict[str, Behaviour]:
             (Utterance(QUESTION, _FIRST_WORD_MS),), sends_ms=_FIRST_WORD_MS + question_ms // 2
         ),
         PRESSES_KEYS: Talk((Keys("1", _FIRST_WORD_MS),)),
+        SENDS_KEYS: Talk((Keys("12", _FIRST_WORD_MS, as_events=True),)),
         TALKS_ON: Talk(
             tuple(
                 Utterance(QUESTION, _FIRST_WORD_MS + n * question_ms)

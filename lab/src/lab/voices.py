@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from math import sin, tau
 from pathlib import Path
 
-from lab import host
+from lab import host, packets
 from lab.behaviours import Keys, Talk
 
 VOICES = ("en-us+m3", "en-us+f4", "en-us+m7", "en-us+f1")
@@ -89,7 +89,7 @@ def tones(digits: str) -> array[int]:
 
 
 def write_track(talk: Talk, voice: str, target: Path, phrases: Path, log: Path) -> None:
-    """Write all that one person sends during a call, as raw A-law."""
+    """Write all that one person sends during a call, as raw A-law or, with events, a capture."""
     pieces = [
         (
             said.start_ms,
@@ -98,8 +98,16 @@ def write_track(talk: Talk, voice: str, target: Path, phrases: Path, log: Path) 
             else render_phrase(said.phrase, voice, phrases, log),
         )
         for said in talk.utterances
+        if said not in talk.events
     ]
     samples = compose(pieces, talk.leave_ms if talk.sends_ms is None else talk.sends_ms)
+    write_alaw(samples, target, log)
+    if talk.events:
+        target.write_bytes(packets.capture(target.read_bytes(), talk.events))
+
+
+def write_alaw(samples: array[int], target: Path, log: Path) -> None:
+    """Write samples as raw A-law."""
     if sys.byteorder == "big":
         samples.byteswap()
     raw = target.with_suffix(".s16le")

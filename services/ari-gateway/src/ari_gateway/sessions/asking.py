@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LONGEST_UNDERSTANDING_S = 150.0
+# Who says more than hello before the last moments of a prompt is a line that hears itself.
+_GREETINGS = 1
 _NOTHING = Understood("", Intent.UNKNOWN)
 
 
@@ -36,11 +38,12 @@ async def ask(call: Call, prompt: str) -> Understood:
     reply = await _reply_left_behind(call)
     if reply is not None:
         return reply
-    reply, barged_in = await _asked(call, prompt, give_way=True)
+    reply, barged_in = await _asked(call, prompt, give_way=not call.hears_itself)
     if barged_in:
         false_alarm = not reply.heard and reply.intent is Intent.UNKNOWN
         BARGE_INS.labels("nothing_said" if false_alarm else "answered").inc()
         if false_alarm:  # noise or an echo cut the prompt off: say it again, to its end
+            call.hears_itself = True
             reply, _ = await _asked(call, prompt, give_way=False)
     return reply
 
@@ -83,11 +86,14 @@ async def _played_until_speech(
     began_s = await playing.begun(call, playback)
     if began_s is None:
         return False
+    begun_before = call.live.talk.beginnings
     left_s = began_s + length_s - window_s - asyncio.get_running_loop().time()
     ended = asyncio.wait({playback.played}, timeout=max(left_s, 0.0))
     await call.until(ended, LONGEST_PROMPT_S)
     if playback.played.done():
         return False
+    if call.live.talk.beginnings - begun_before > _GREETINGS:
+        return False  # an echo of the prompt, or noise, comes and goes
     await recording.arm()
     async with background(call.live.talk.begins_anew()) as speaking:
         either: set[asyncio.Future[Any]] = {speaking, playback.played}

@@ -81,6 +81,7 @@ class Call:
         self.ari = tools.ari
         self.tools = tools
         self.recordings: dict[str, asyncio.Future[bool]] = {}
+        self.hears_itself = False
         self._repeats = 0
         self._turn: TurnUnderWay | None = None
 

@@ -40,6 +40,7 @@ class Talk:
         talking: the caller talks now.
         spoke_since_reset: something was said that is longer than a click.
         ended_s: when the last talk ended; None while none has since the reset.
+        beginnings: how often talk has begun, in all.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class Talk:
         self.spoke_since_reset = False
         self.ended_s: float | None = None
         self._talked_ms = 0
-        self._beginnings = 0
+        self.beginnings = 0
 
     def reset(self) -> None:
         """Forget what was said before; talk that goes on counts."""
@@ -59,7 +60,7 @@ class Talk:
     def started(self) -> None:
         """The caller began to talk."""
         self.talking = True
-        self._beginnings += 1
+        self.beginnings += 1
         self._changed.set()
 
     def finished(self, now_s: float, duration_ms: int, silence_ms: int) -> None:
@@ -73,8 +74,8 @@ class Talk:
 
     async def begins_anew(self) -> None:
         """Wait until the caller begins to talk; talk that goes on already does not count."""
-        before = self._beginnings
-        while self._beginnings == before:
+        before = self.beginnings
+        while self.beginnings == before:
             self._changed.clear()
             await self._changed.wait()
 
