@@ -43,6 +43,7 @@ async def served(
         )
         port = await server.start("127.0.0.1", 0, "ARI_GATEWAY_PORT")
         async with Peer(f"127.0.0.1:{port}", CALLS) as peer:
+            await peer.wait_ready()
             yield here, calls_pb2_grpc.CallServiceStub(peer.channel)
         here.manager.hang_up_all("the test is over")
         await here.manager.feed.close()

@@ -70,4 +70,5 @@ class Doors:
     async def asked(self) -> AsyncIterator[Stub]:
         """Serve during the block; give a client."""
         async with self.served() as address, Peer(address, service.SERVICE) as peer:
+            await peer.wait_ready()
             yield dialer_pb2_grpc.DialerServiceStub(peer.channel)

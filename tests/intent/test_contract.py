@@ -37,6 +37,7 @@ async def _stub(
     port = await server.start("127.0.0.1", 0, "INTENT_PORT")
     try:
         async with Peer(f"127.0.0.1:{port}", SERVICE, idempotent=["Classify"]) as peer:
+            await peer.wait_ready()
             yield intent_pb2_grpc.IntentServiceStub(peer.channel)
     finally:
         await server.drain(0)

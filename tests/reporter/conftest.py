@@ -69,5 +69,6 @@ async def dialer(fake_dialer: FakeDialer) -> AsyncIterator[GrpcDialer]:
     server = GrpcServer([GrpcService(SERVICE, add, fake_dialer)])
     port = await server.start("127.0.0.1", 0, "DIALER_PORT")
     async with Peer(f"127.0.0.1:{port}", SERVICE, idempotent=IDEMPOTENT) as peer:
+        await peer.wait_ready()
         yield GrpcDialer(peer)
     await server.drain(0)

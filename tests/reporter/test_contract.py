@@ -45,6 +45,7 @@ async def stub(house: House, recorded: list[Recorded]) -> AsyncIterator[Stub]:
     server = GrpcServer([GrpcService(SERVICE, add, servicer)])
     port = await server.start("127.0.0.1", 0, "REPORTER_PORT")
     async with Peer(f"127.0.0.1:{port}", SERVICE) as peer:
+        await peer.wait_ready()
         yield reporter_pb2_grpc.ReporterServiceStub(peer.channel)
     await server.drain(0)
 

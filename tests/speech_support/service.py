@@ -38,6 +38,7 @@ async def served(hearing: Hearing, synthesizer: Synthesizer) -> AsyncIterator[St
     port = await server.start("127.0.0.1", 0, "SPEECH_PORT")
     try:
         async with Peer(f"127.0.0.1:{port}", SERVICE) as peer:
+            await peer.wait_ready()
             yield speech_pb2_grpc.SpeechServiceStub(peer.channel)
     finally:
         await server.drain(0)
