@@ -6,7 +6,7 @@ PYTHON ?= python3
 NETWORK ?= sipp
 export PYTHON
 
-.PHONY: help install demo test run lab lab-down lab-status lint types unit e2e simulate bench bench-calls eval protos protos-check breaking lock
+.PHONY: help install demo test run lab lab-down lab-status lint types unit e2e simulate bench bench-calls eval images compose-test protos protos-check breaking lock
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,8 +56,15 @@ eval: install  ## Measure what is understood, by filter chain and noise (ARGS="-
 
 bench-calls: install  ## Measure what a call costs: 1,000 at once on a simulated ARI, then beside Asterisk
 	@PYTHONPATH=tests $(VENV)/python -m bench_calls simulated
-	@PYTHONPATH=tests $(VENV)/python -m bench_calls real
+	@PYTHONPATH=tests $(VENV)/python -m bench_calls real --highest
 	@PYTHONPATH=tests $(VENV)/python -m bench_calls turns
+	@PYTHONPATH=tests $(VENV)/python -m bench_calls barge-in
+
+images:  ## Build the container images and print their sizes
+	@scripts/images.sh
+
+compose-test: install  ## Run the compose project on a Docker Engine, and kill each of its containers
+	@scripts/test.sh compose
 
 protos: install  ## Regenerate the stubs under protos/gen
 	@scripts/protos.sh

@@ -14,18 +14,20 @@ lint() {
     scripts/protos.sh --check
 }
 types() { step "types"; mypy; }
-unit() { step "unit and contract tests"; scripts/postgres.sh; scripts/redis.sh; scripts/prometheus.sh; pytest -m 'not e2e' --numprocesses 2 --dist worksteal "$@"; }
+unit() { step "unit and contract tests"; scripts/postgres.sh; scripts/redis.sh; scripts/prometheus.sh; pytest -m 'not e2e and not compose' --numprocesses 2 --dist worksteal "$@"; }
 e2e() {
     step "end-to-end tests on a real Asterisk"
     scripts/postgres.sh
     scripts/redis.sh
+    scripts/prometheus.sh
     # A lab that was not running before is not left running.
     python -m lab status >/dev/null 2>&1 || trap 'python -m lab down >/dev/null' EXIT
     pytest -m e2e tests/e2e "$@"
 }
+compose() { step "the compose project on a Docker Engine"; pytest -m compose tests/compose "$@"; }
 
 case "${1:-all}" in
     all) lint; types; unit; e2e ;;
-    lint | types | unit | e2e) "$@" ;;
-    *) echo "usage: scripts/test.sh [lint|types|unit|e2e] [pytest options]" >&2; exit 2 ;;
+    lint | types | unit | e2e | compose) "$@" ;;
+    *) echo "usage: scripts/test.sh [lint|types|unit|e2e|compose] [pytest options]" >&2; exit 2 ;;
 esac

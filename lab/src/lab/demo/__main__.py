@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
-import time
 
 from lab import control, processes
 from lab.control import Wanted
-from lab.demo.campaign import Campaign, Services, campaign, prepare, running_services, sync_prompts
+from lab.demo.campaign import (
+    Campaign,
+    Progress,
+    Services,
+    campaign,
+    prepare,
+    running_services,
+    sync_prompts,
+)
 from lab.demo.cast import CAST, SETTINGS
-from lab.demo.verdict import Row, judge
+from lab.demo.following import follow
 from lab.demo.view import View
 from lab.errors import LabError
 from lab.paths import REPOSITORY, LabPaths
 
-_LONGEST_S = 300.0
-_LOOK_EVERY_S = 0.5
-# A second result for a contact would come soon after the first.
-_LOOK_FOR_DOUBLES_S = 3.0
 _WRONG, _REFUSED = 1, 3
 
 
@@ -40,28 +44,14 @@ async def _campaign(view: View, paths: LabPaths) -> int:
     control.up(paths, Wanted(network="sipp"), lambda _: None)
     view.say(f"dialing {len(CAST)} contacts over 2 lines; the services' log is logs/app.log")
     async with running_services(env_file) as services, campaign() as running:
-        rows = await _follow(view, services, running)
+        rows = await follow(CAST, view, functools.partial(_progress, services, running))
     view.conclude(rows)
     return 0 if all(not row.wrong_because for row in rows) else _WRONG
 
 
-async def _follow(view: View, services: Services, running: Campaign) -> list[Row]:
-    deadline_s = time.monotonic() + _LONGEST_S
-    complete_since_s: float | None = None
-    rows = judge(CAST, ())
-    with view:
-        while time.monotonic() < deadline_s:
-            services.must_run()
-            progress = await running.progress()
-            if progress is not None:
-                view.show(progress)
-                rows = judge(CAST, progress.results)
-                if all(row.results for row in rows) and not progress.calls:
-                    complete_since_s = complete_since_s or time.monotonic()
-                    if time.monotonic() - complete_since_s > _LOOK_FOR_DOUBLES_S:
-                        break
-            await asyncio.sleep(_LOOK_EVERY_S)
-    return rows
+async def _progress(services: Services, running: Campaign) -> Progress | None:
+    services.must_run()
+    return await running.progress()
 
 
 def main() -> None:

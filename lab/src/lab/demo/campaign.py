@@ -142,11 +142,15 @@ async def running_services(env_file: Path) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def campaign() -> AsyncIterator[Campaign]:
-    """Open the way to the services on their usual ports."""
+async def campaign(
+    gateway: str = "127.0.0.1:50051",
+    dialer_address: str = "127.0.0.1:50052",
+    reporter_address: str = "127.0.0.1:50055",
+) -> AsyncIterator[Campaign]:
+    """Open the way to the services, on their usual ports unless told otherwise."""
     async with (
-        Peer("127.0.0.1:50051", "salehi.calls.v1.CallService") as calls,
-        Peer("127.0.0.1:50052", "salehi.dialer.v1.DialerService") as dialer,
-        Peer("127.0.0.1:50055", "salehi.reporter.v1.ReporterService") as reporter,
+        Peer(gateway, "salehi.calls.v1.CallService") as calls,
+        Peer(dialer_address, "salehi.dialer.v1.DialerService") as dialer,
+        Peer(reporter_address, "salehi.reporter.v1.ReporterService") as reporter,
     ):
         yield Campaign(calls, dialer, reporter)
