@@ -14,7 +14,7 @@ lint() {
     scripts/protos.sh --check
 }
 types() { step "types"; mypy; }
-unit() { step "unit and contract tests"; scripts/postgres.sh; scripts/redis.sh; scripts/prometheus.sh; pytest -m 'not e2e and not compose' --numprocesses 2 --dist worksteal "$@"; }
+unit() { step "unit and contract tests"; scripts/postgres.sh; scripts/redis.sh; scripts/prometheus.sh; pytest -m 'not e2e and not compose' --numprocesses 3 --dist worksteal "$@"; }
 e2e() {
     step "end-to-end tests on a real Asterisk"
     scripts/postgres.sh

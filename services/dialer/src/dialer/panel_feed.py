@@ -162,16 +162,10 @@ class PanelFeed:
         async with self._storage.transaction() as connection:
             is_held = await self._let_go(connection)
             added = await add_contacts(connection, usable, asked_at_ms)
-            for number in invalid:
-                await self._report_invalid(connection, number, batch.id, asked_at_ms)
-            if batch.id:
-                row = {
-                    "id": f"{Source.PANEL}:{batch.id}",
-                    "received_at_ms": asked_at_ms,
-                    "accepted": len(added),
-                    "rejected": len(invalid) + batch.unusable,
-                }
-                await insert_new(connection, batches, batches.c.id, [row])
+            rejected = len(invalid) + batch.unusable
+            if await _is_first(connection, batch.id, asked_at_ms, len(added), rejected):
+                for number in invalid:
+                    await self._report_invalid(connection, number, batch.id, asked_at_ms)
         self._count(len(added), len(invalid), batch)
         return len(added), is_held
 
@@ -223,6 +217,21 @@ class PanelFeed:
             self._bells.report.ring()
         if batch.numbers or batch.unusable:
             log.info("batch stored", new=added, invalid=invalid, without_id=batch.unusable)
+
+
+async def _is_first(
+    connection: AsyncConnection, batch_id: str, at_ms: int, accepted: int, rejected: int
+) -> bool:
+    """Note a batch; False when it is on record, and its invalid numbers were reported with it."""
+    if not batch_id:
+        return True
+    row = {
+        "id": f"{Source.PANEL}:{batch_id}",
+        "received_at_ms": at_ms,
+        "accepted": accepted,
+        "rejected": rejected,
+    }
+    return bool(await insert_new(connection, batches, batches.c.id, [row]))
 
 
 async def _breaker(connection: AsyncConnection) -> Pause | None:
