@@ -1,7 +1,7 @@
 """A database for a simulated campaign, and how a process dies while it uses one.
 
-SQLite runs inside the event loop's own thread here: no thread is waked per statement, and the order
-of things hangs on the seed alone.
+Unlike the service's own, commits stay in the event loop's thread, too: the order of things hangs on
+the seed alone.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import event
-from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.util import await_only
 
 from dialer.engine import MIGRATIONS
+from servicekit import sqlite
 from servicekit.database import open_database
 
 
@@ -79,45 +77,25 @@ class Faults:
         raise sqlite3.OperationalError(fault.value)
 
 
-async def _nothing() -> None:
-    """Be awaited, as SQLAlchemy's asyncio layer insists on."""
-
-
-class _Cursor(sqlite3.Cursor):
+class _Cursor(sqlite.Cursor):
     def execute(self, *args: Any) -> Self:
-        await_only(_nothing())
         self.connection.faults.step()  # type: ignore[attr-defined]
         return super().execute(*args)
 
-    async def _async_soft_close(self) -> None:
-        """Keep the rows: SQLAlchemy asks this of cursors that may be read without awaiting."""
+    def executemany(self, *args: Any) -> Self:
+        return sqlite3.Cursor.executemany(self, *args)
 
 
-class _Connection(sqlite3.Connection):
+class _Connection(sqlite.LoopConnection):
     faults: Faults
 
     def cursor(self, *_args: Any) -> Any:
-        return super().cursor(_Cursor)
+        return sqlite3.Connection.cursor(self, _Cursor)
 
     def commit(self) -> None:
         self.faults.step()
-        super().commit()
+        sqlite3.Connection.commit(self)
         self.faults.step(committed=True)
-
-
-class InlineSqlite(SQLiteDialect_pysqlite):
-    """SQLite without a thread, for code that is written for asyncio."""
-
-    driver = "inline"
-    is_async = True
-    supports_statement_cache = True
-
-    def do_begin(self, dbapi_connection: Any) -> None:
-        """Take the write lock first, as the service does."""
-        dbapi_connection.execute("BEGIN IMMEDIATE")
-
-
-registry.register("sqlite.inline", __name__, InlineSqlite.__name__)
 
 
 @cache
@@ -147,7 +125,7 @@ def open_copy(content: bytes, faults: Faults) -> AsyncEngine:
         connection.faults = faults
         return connection
 
-    engine = create_async_engine("sqlite+inline://", creator=connect, poolclass=StaticPool)
+    engine = create_async_engine(f"{sqlite.DRIVER}://", creator=connect, poolclass=StaticPool)
     event.listen(engine.sync_engine, "connect", _prepare)
     return engine
 

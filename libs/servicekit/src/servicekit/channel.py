@@ -12,8 +12,7 @@ import grpc
 import structlog
 from grpc import aio
 
-from servicekit.interceptors import StreamClientInterceptor, UnaryClientInterceptor
-from servicekit.renewing import RenewingChannel
+from servicekit.renewing import PeerChannel
 from servicekit.tls import Renewal, TlsFiles
 
 log = structlog.get_logger(__name__)
@@ -26,9 +25,9 @@ class Peer:
     """One peer service behind one channel.
 
     Give `peer.channel` to the generated stub and pass `timeout=` (seconds) on every unary call; a
-    call without one is a ValueError. Calls of `idempotent` methods that find the peer UNAVAILABLE
-    are repeated by gRPC, at most twice, within their deadline. Replicas behind one name are used
-    in turn; one that is draining gets no new call.
+    call without one is a ValueError. A unary call is sent when it is awaited. Calls of `idempotent`
+    methods that find the peer UNAVAILABLE are repeated by gRPC, at most twice, within their
+    deadline. Replicas behind one name are used in turn; one that is draining gets no new call.
     """
 
     def __init__(
@@ -53,18 +52,13 @@ class Peer:
         self.target = target
         self.service = service
         self._idempotent = idempotent
-        self.channel = (
-            self._connect() if tls is None else RenewingChannel(Renewal(tls), self._connect)
-        )
+        self.channel = PeerChannel(self._connect, Renewal(tls) if tls else None)
 
-    def _connect(self, credentials: grpc.ChannelCredentials | None = None) -> aio.Channel:
+    def _connect(self, credentials: grpc.ChannelCredentials | None) -> aio.Channel:
         options = _options(self.service, self._idempotent)
-        interceptors = [UnaryClientInterceptor(), StreamClientInterceptor()]
         if credentials is None:
-            return aio.insecure_channel(self.target, options=options, interceptors=interceptors)
-        return aio.secure_channel(
-            self.target, credentials, options=options, interceptors=interceptors
-        )
+            return aio.insecure_channel(self.target, options=options)
+        return aio.secure_channel(self.target, credentials, options=options)
 
     async def wait_ready(self) -> None:
         """Wait until the peer is connected; say once in the log when that is not at once."""

@@ -13,14 +13,14 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from servicekit import sqlite
 from servicekit.errors import StartupError
 
 _BUSY_TIMEOUT_MS = 5000
 _CONNECT_S = 10
 _COMMAND_S = 30
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_DRIVERS = {"sqlite": sqlite.DRIVER, "postgresql": "postgresql+asyncpg"}
 
 
 async def open_database(url: str, migrations: str, *, setting: str = "DATABASE_URL") -> AsyncEngine:
@@ -94,10 +94,8 @@ def _create_engine(url: URL) -> AsyncEngine:
         return create_async_engine(
             url, hide_parameters=True, pool_pre_ping=True, connect_args=patience
         )
-    engine = create_async_engine(
-        url, hide_parameters=True, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0
-    )
-    _prepare(engine.sync_engine)
+    engine = create_async_engine(url, hide_parameters=True, pool_size=4, max_overflow=0)
+    event.listen(engine.sync_engine, "connect", _prepare_in_loop)
     return engine
 
 
@@ -127,6 +125,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _prepare_in_loop(connection: Any, record: object) -> None:
+    _prepare_sqlite(connection, record)
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=0")  # the driver waits in the event loop
     cursor.close()
 
 

@@ -7,8 +7,9 @@ handler end here: logged once with their traceback, answered INTERNAL.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -24,7 +25,6 @@ from servicekit.tracing import context_from_metadata, in_trace, of_attempt
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
 
-_UNWATCHED = ("/grpc.health.", "/grpc.reflection.")
 # What a server is to blame for; other codes tell a caller what it did wrong.
 _SERVER_FAULTS = {
     grpc.StatusCode.UNKNOWN.name,
@@ -34,36 +34,48 @@ _SERVER_FAULTS = {
     grpc.StatusCode.UNAVAILABLE.name,
     grpc.StatusCode.DATA_LOSS.name,
 }
+# A caller that waits no longer (a hang-up, a faster answer) has not met a fault.
+_NO_FAULTS = {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
+
+# To look up a figure by its labels costs more than to count.
+_in_flight = functools.cache(RPC_SERVER_IN_FLIGHT.labels)
+_server_seconds = functools.cache(RPC_SERVER_SECONDS.labels)
+_client_seconds = functools.cache(RPC_CLIENT_SECONDS.labels)
 
 
-class ServerInterceptor(aio.ServerInterceptor):
-    """Continues the caller's trace, measures, and keeps unexpected errors from leaking."""
+class Watched:
+    """A server as generated code sees it, which registers methods there: each is watched."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Wrap the handler of one method."""
-        handler: Any = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or method.startswith(_UNWATCHED):
-            return handler  # type: ignore[no-any-return]
-        wrap = _wrap_streaming if handler.response_streaming else _wrap_unary
-        kind = (
-            ("stream" if handler.request_streaming else "unary")
-            + "_"
-            + ("stream" if handler.response_streaming else "unary")
-        )
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
-        wrapped: grpc.RpcMethodHandler[Any, Any] = make(
-            wrap(getattr(handler, kind), method),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-        return wrapped
+    def __init__(self, server: aio.Server) -> None:
+        self._server = server
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Register the methods of a service."""
+        watched = {
+            name: _watched(handler, f"/{service}/{name}") for name, handler in handlers.items()
+        }
+        self._server.add_registered_method_handlers(service, watched)
+
+    def add_generic_rpc_handlers(self, _: object) -> None:
+        """Leave it: the same methods are registered by name, and may not be reached unwatched."""
+
+
+def _watched(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
+    wrap = _wrap_streaming if handler.response_streaming else _wrap_unary
+    kind = (
+        ("stream" if handler.request_streaming else "unary")
+        + "_"
+        + ("stream" if handler.response_streaming else "unary")
+    )
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    watched: grpc.RpcMethodHandler[Any, Any] = make(
+        wrap(getattr(handler, kind), method),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+    return watched
 
 
 def _wrap_unary(behaviour: Any, method: str) -> Any:
@@ -108,7 +120,7 @@ async def _fail(context: aio.ServicerContext[Any, Any], method: str, error: Exce
 def _served(method: str, context: aio.ServicerContext[Any, Any]) -> Iterator[trace.Span]:
     parent = context_from_metadata(context.invocation_metadata())
     began = time.perf_counter()
-    RPC_SERVER_IN_FLIGHT.labels(method).inc()
+    _in_flight(method).inc()
     span = _span(method, trace.SpanKind.SERVER, parent)
     code = ""
     try:
@@ -117,11 +129,11 @@ def _served(method: str, context: aio.ServicerContext[Any, Any]) -> Iterator[tra
         code = grpc.StatusCode.CANCELLED.name
         raise
     finally:
-        RPC_SERVER_IN_FLIGHT.labels(method).dec()
+        _in_flight(method).dec()
         code = code or _code_name(context.code())
         _note_code(span, code, failed=code in _SERVER_FAULTS)
         span.end()
-        RPC_SERVER_SECONDS.labels(method, code).observe(time.perf_counter() - began)
+        _server_seconds(method, code).observe(time.perf_counter() - began)
 
 
 def _span(method: str, kind: trace.SpanKind, parent: Context | None = None) -> trace.Span:
@@ -149,50 +161,54 @@ def _code_name(code: Any) -> str:
     return next((known.name for known in grpc.StatusCode if known.value[0] == code), str(code))
 
 
-class UnaryClientInterceptor(aio.UnaryUnaryClientInterceptor):
-    """Carries the trace to the peer, measures, and insists on a deadline."""
+def asking(method: str, send: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what calls a unary method: insist on a deadline, carry the trace on, measure."""
 
-    async def intercept_unary_unary(
-        self, continuation: Any, client_call_details: aio.ClientCallDetails, request: Any
+    async def ask(
+        request: Any, *, timeout: float | None = None, metadata: Any = None, **options: Any
     ) -> Any:
-        """Send one request."""
-        method = _method_name(client_call_details)
-        if client_call_details.timeout is None:
+        if timeout is None:
             raise ValueError(f"{method} was called without a deadline: pass timeout= in seconds")
-        began = time.perf_counter()
-        span = _span(method, trace.SpanKind.CLIENT)
-        try:
-            with _current(span):
-                call = await continuation(_with_trace(client_call_details), request)
-                code = await call.code()
-            _note_code(span, code.name, failed=code is not grpc.StatusCode.OK)
-        finally:
-            span.end()
-        RPC_CLIENT_SECONDS.labels(method, code.name).observe(time.perf_counter() - began)
-        return call
+        with _asked(method) as span:
+            return await send(
+                request, timeout=timeout, metadata=_with_trace(metadata, span), **options
+            )
+
+    return ask
 
 
-class StreamClientInterceptor(aio.UnaryStreamClientInterceptor):
-    """Carries the trace to the peer on calls that stream answers."""
+def listening(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what opens streams of answers: carry the trace on."""
 
-    async def intercept_unary_stream(
-        self, continuation: Any, client_call_details: aio.ClientCallDetails, request: Any
-    ) -> Any:
-        """Open one stream."""
-        return await continuation(_with_trace(client_call_details), request)
+    def listen(request: Any, *, metadata: Any = None, **options: Any) -> Any:
+        return send(request, metadata=_with_trace(metadata, trace.get_current_span()), **options)
 
-
-def _method_name(details: aio.ClientCallDetails) -> str:
-    method: str | bytes = details.method
-    return method.decode() if isinstance(method, bytes) else method
+    return listen
 
 
-def _with_trace(details: aio.ClientCallDetails) -> aio.ClientCallDetails:
+@contextmanager
+def _asked(method: str) -> Iterator[trace.Span]:
+    began = time.perf_counter()
+    span = _span(method, trace.SpanKind.CLIENT)
+    code = grpc.StatusCode.UNKNOWN  # what could not even be sent
+    try:
+        yield span
+        code = grpc.StatusCode.OK
+    except aio.AioRpcError as error:
+        code = error.code()
+        raise
+    except asyncio.CancelledError:
+        code = grpc.StatusCode.CANCELLED
+        raise
+    finally:
+        _note_code(span, code.name, failed=code not in _NO_FAULTS)
+        span.end()
+        _client_seconds(method, code.name).observe(time.perf_counter() - began)
+
+
+def _with_trace(metadata: Any, span: trace.Span) -> Any:
+    if not span.get_span_context().is_valid:
+        return metadata
     carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    metadata = aio.Metadata(*(tuple(details.metadata) if details.metadata else ()))
-    for key, value in carrier.items():
-        metadata.add(key, value)
-    return aio.ClientCallDetails(
-        details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
-    )
+    propagate.inject(carrier, trace.set_span_in_context(span))
+    return aio.Metadata(*(metadata or ()), *carrier.items())

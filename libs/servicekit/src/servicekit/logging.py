@@ -12,7 +12,7 @@ from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from servicekit.errors import StartupError
-from servicekit.pii import mask_event
+from servicekit.pii import mask_event, mask_text
 from servicekit.settings import ServiceSettings
 
 FILE_ONLY = "servicekit.file_only"
@@ -20,6 +20,7 @@ FILE_ONLY = "servicekit.file_only"
 
 _MAX_FILE_BYTES = 10_000_000
 _KEPT_FILES = 5
+_EXCEPTION_TEXTS = {"exception", "error"}
 # These write addresses of requests (which hold keys), values of statements or a line per event.
 _QUIET_LIBRARIES = (
     "httpx",
@@ -29,7 +30,6 @@ _QUIET_LIBRARIES = (
     "websockets",
     "alembic",
     "uvicorn",
-    "aiosqlite",
 )
 
 
@@ -48,6 +48,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
 
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([] if settings.log_pii else [mask_event]),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=False),
         name_service,
@@ -70,13 +71,16 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
     for library in _QUIET_LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    # What no line shows need not be found out for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _formatter(
     settings: ServiceSettings, shared: list[Processor], *, json: bool
 ) -> structlog.stdlib.ProcessorFormatter:
     """Render the full story as JSON, or one short line per event as text."""
-    masked: list[Processor] = [] if settings.log_pii else [mask_event]
+    # All else is masked already, once for both outputs; this text is made only here.
+    masked: list[Processor] = [] if settings.log_pii else [_mask_exception]
     if json:
         last: list[Processor] = [
             structlog.processors.format_exc_info,
@@ -112,6 +116,12 @@ def _add_trace_position(_logger: WrappedLogger, _method: str, event: EventDict) 
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
         event["span_id"] = trace.format_span_id(context.span_id)
+    return event
+
+
+def _mask_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for key in _EXCEPTION_TEXTS & event.keys():
+        event[key] = mask_text(str(event[key]))
     return event
 
 

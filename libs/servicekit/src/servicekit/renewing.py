@@ -1,4 +1,7 @@
-"""A channel whose certificate can be renewed: gRPC reads a client's only when a channel is made."""
+"""A channel that watches its RPCs, and whose certificate can be renewed.
+
+gRPC reads a client's certificate only when a channel is made.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from typing import Any, Self
 import grpc
 from grpc import aio
 
+from servicekit.interceptors import asking, listening
 from servicekit.tls import Renewal, channel_credentials
 
-Connect = Callable[[grpc.ChannelCredentials], aio.Channel]
+Connect = Callable[[grpc.ChannelCredentials | None], aio.Channel]
 
 
 class _Generation:
@@ -24,21 +28,25 @@ class _Generation:
         self.methods: dict[str, Any] = {}
 
 
-class RenewingChannel(aio.Channel):
-    """Makes a new channel when the certificate is renewed; RPCs under way end on the old one."""
+class PeerChannel(aio.Channel):
+    """Makes a new channel when the certificate is renewed; RPCs under way end on the old one.
 
-    def __init__(self, renewal: Renewal, connect: Connect) -> None:
-        self._renewal = renewal
+    A unary call gives a coroutine of the answer, not gRPC's call object.
+    """
+
+    def __init__(self, connect: Connect, renewal: Renewal | None) -> None:
         self._connect = connect
+        self._renewal = renewal
         self._now = self._generation()
         self._retired: set[_Generation] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     def _generation(self) -> _Generation:
-        return _Generation(self._connect(channel_credentials(self._renewal.pems)))
+        credentials = channel_credentials(self._renewal.pems) if self._renewal else None
+        return _Generation(self._connect(credentials))
 
     def _current(self) -> _Generation:
-        if self._renewal.renew():
+        if self._renewal and self._renewal.renew():
             old, self._now = self._now, self._generation()
             self._retired.add(old)
             self._close_idle(old)
@@ -51,44 +59,40 @@ class RenewingChannel(aio.Channel):
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _call(self, name: str, kind: str, options: dict[str, Any], arguments: Any) -> Any:
-        generation = self._current()
-        method = generation.methods.get(name)
-        if method is None:
-            method = getattr(generation.channel, kind)(name, **options)
-            generation.methods[name] = method
-        args, kwargs = arguments
-        call = method(*args, **kwargs)
-        generation.calls += 1
-
-        def ended(_: object) -> None:
-            generation.calls -= 1
-            self._close_idle(generation)
-
-        call.add_done_callback(ended)
-        return call
-
-    def _method(self, kind: str, name: str, options: dict[str, Any]) -> Any:
+    def _method(self, kind: str, name: str, *given: Any, **options: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            return self._call(name, kind, options, (args, kwargs))
+            generation = self._current()
+            method = generation.methods.get(name)
+            if method is None:
+                method = getattr(generation.channel, kind)(name, *given, **options)
+                generation.methods[name] = method
+            started = method(*args, **kwargs)
+            generation.calls += 1
+
+            def ended(_: object) -> None:
+                generation.calls -= 1
+                self._close_idle(generation)
+
+            started.add_done_callback(ended)
+            return started
 
         return call
 
-    def unary_unary(self, method: str, *_: Any, **options: Any) -> Any:
+    def unary_unary(self, method: str, *given: Any, **options: Any) -> Any:
         """Give what calls a method."""
-        return self._method("unary_unary", method, options)
+        return asking(method, self._method("unary_unary", method, *given, **options))
 
-    def unary_stream(self, method: str, *_: Any, **options: Any) -> Any:
+    def unary_stream(self, method: str, *given: Any, **options: Any) -> Any:
         """Give what calls a method."""
-        return self._method("unary_stream", method, options)
+        return listening(self._method("unary_stream", method, *given, **options))
 
-    def stream_unary(self, method: str, *_: Any, **options: Any) -> Any:
+    def stream_unary(self, method: str, *given: Any, **options: Any) -> Any:
         """Give what calls a method."""
-        return self._method("stream_unary", method, options)
+        return self._method("stream_unary", method, *given, **options)
 
-    def stream_stream(self, method: str, *_: Any, **options: Any) -> Any:
+    def stream_stream(self, method: str, *given: Any, **options: Any) -> Any:
         """Give what calls a method."""
-        return self._method("stream_stream", method, options)
+        return self._method("stream_stream", method, *given, **options)
 
     async def close(self, grace: float | None = None) -> None:
         """Close every channel there is; RPCs under way get `grace` seconds."""

@@ -14,7 +14,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from servicekit.errors import StartupError
-from servicekit.interceptors import ServerInterceptor
+from servicekit.interceptors import Watched
 from servicekit.tls import TlsFiles, server_credentials
 
 log = structlog.get_logger(__name__)
@@ -58,9 +58,9 @@ class GrpcServer:
         self._health_server: aio.Server | None = None
         self._names = [service.name for service in services]
         self._health = HealthServicer()
-        self._server = aio.server(interceptors=[ServerInterceptor()], options=_OPTIONS)
+        self._server = aio.server(options=_OPTIONS)
         for service in services:
-            service.add(service.servicer, self._server)
+            service.add(service.servicer, Watched(self._server))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             [*self._names, "grpc.health.v1.Health", reflection.SERVICE_NAME], self._server

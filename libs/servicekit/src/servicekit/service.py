@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +24,10 @@ log = structlog.get_logger(__name__)
 file_log = structlog.get_logger(FILE_ONLY)  # what the user already reads on stderr
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+# By how many objects a process grows before cycles among the young ones are looked for. Python's
+# own 700 took 5 % of our CPU.
+_GARBAGE_OBJECTS = 10_000
 
 
 class Runtime(Generic[SettingsT]):
@@ -57,6 +62,7 @@ class Runtime(Generic[SettingsT]):
             await server.start_health(
                 self._settings.bind_host, self._settings.health_port, "HEALTH_PORT"
             )
+        _spare_the_collector()
         log.info("serving", address=f"{self._settings.bind_host}:{bound}")
         try:
             await (until or self.stopping).wait()
@@ -113,6 +119,13 @@ async def _until_stopped(
         loop.add_signal_handler(signum, runtime.stopping.set)
     await main(settings, runtime)
     log.info("stopped")
+
+
+def _spare_the_collector() -> None:
+    """Take what start-up made, which stays, out of the garbage collector's sight."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS)
 
 
 def _explain_end(name: str, error: BaseException) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
@@ -47,6 +48,7 @@ def is_dialable(text: str) -> bool:
     return _DIALABLE.fullmatch(text) is not None
 
 
+@lru_cache(64)  # a call needs it twice
 def national(number: str) -> str:
     """Give a stored number (E.164) as people of its country dial it (`0912…`), digits only.
 

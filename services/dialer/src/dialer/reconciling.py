@@ -20,7 +20,7 @@ from servicekit.storage import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
-INTERVAL_S = 3.0
+INTERVAL_S = 5.0
 # Longer than a request for a call may be under way, and than a gateway that comes back needs to
 # take up its calls again.
 GRACE_S = 10.0
