@@ -166,3 +166,13 @@ async def test_waiting_for_asterisk_ends_with_a_line() -> None:
         with pytest.raises(StartupError, match="ARI_BASE_URL=http://asterisk/ari does not answer"):
             await wait_for_asterisk(ari, base_url="http://asterisk/ari", username="u", wait_s=10)
     assert asyncio.get_running_loop().time() == pytest.approx(10, abs=1)
+
+
+async def test_an_asterisk_that_filters_no_events_is_linked_all_the_same() -> None:
+    """That Asterisk refuses to leave events out keeps nobody from calling."""
+    async with house(FarEnd()) as here:
+        here.asterisk.failing["PUT", "/applications"] = 400
+        state = state_of(here)
+        await state.on_up()
+        assert state.why_not_ready == ""
+        assert ("PUT", "/applications/salehi/eventFilter") in here.asterisk.requests

@@ -129,9 +129,9 @@ async def linked(
     *,
     on_up: Callable[[AriRest], Awaitable[None]] | None = None,
     timeout_s: float = 5.0,
-    **link: float,
+    pings_s: tuple[float, float] = (5.0, 10.0),
 ) -> AsyncIterator[Linked]:
-    """Run a client and its link against a server."""
+    """Run a client and its link against a server; `pings_s`: how often, and answered within."""
     async with (
         serve(asterisk.talk, "127.0.0.1", 0, max_size=65_535) as listening,
         AriRest(
@@ -140,7 +140,8 @@ async def linked(
         ) as ari,
     ):
         port = listening.sockets[0].getsockname()[1]
-        address = LinkAddress(f"ws://127.0.0.1:{port}/ari/events", "u", "p", "app", 2, **link)
+        url = f"ws://127.0.0.1:{port}/ari/events"
+        address = LinkAddress(url, "u", "p", "app", 2, *pings_s)
         world = Linked(asterisk, ari)
         if on_up is not None:
             world.on_up = lambda: on_up(ari)
@@ -381,7 +382,7 @@ async def test_a_link_that_drops_while_it_is_looked_at_is_made_again() -> None:
 async def test_a_stalled_link_is_noticed() -> None:
     """A socket that stays open and answers no ping is lost, and its requests with it."""
     asterisk = Asterisk()
-    async with linked(asterisk, ping_every_s=0.1, pong_within_s=0.2) as world:
+    async with linked(asterisk, pings_s=(0.1, 0.2)) as world:
         await world.uses_websocket()
         asterisk.sockets[-1].transport.pause_reading()
         with pytest.raises(errors.AriUnavailable):

@@ -34,6 +34,7 @@ SETTINGS = {name.upper() for settings in SERVICES for name in settings.model_fie
 OTHERS = {
     "ENV_FILE": "which settings file is read",
     "FROM_DID": "FreePBX's",
+    "WRONG_VERSION_NUMBER": "OpenSSL's",
 }
 BY_NAME = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES]
 RUN = {"dialer": run_dialer, "reporter": run_reporter}

@@ -65,6 +65,8 @@ def test_secrets_and_peoples_numbers_are_refused_outside_the_secret(where: str) 
 
 TWO = [{**SMALL["pbxs"][0], "name": name, "ari": {**SMALL["pbxs"][0]["ari"], "appName": name}}
        for name in ("one", "two")]  # fmt: skip
+_PLAIN = SMALL["pbxs"][0]["ari"]
+_MIXED = {"baseUrl": "https://192.0.2.10:8089/ari", "wsUrl": "ws://192.0.2.10:8088/ari/events"}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,8 @@ TWO = [{**SMALL["pbxs"][0], "name": name, "ari": {**SMALL["pbxs"][0]["ari"], "ap
         ({"secret": {"values": {"ARI_PASSWORD": "x"}}}, "exclude each other"),
         ({"pbxs": [{"name": "main"}]}, "ari.baseUrl is not set"),
         ({"pbxs": [{"name": "main", "ari": {"baseUrl": "http://pbx/ari"}}]}, "ari.cidrs is not"),
+        ({"pbxs": [{"name": "main", "ari": {**_PLAIN, "caConfigMap": "ca"}}]}, "not all of ARI is"),
+        ({"pbxs": [{"name": "main", "ari": {**_MIXED, "caConfigMap": "ca"}}]}, "not all of ARI is"),
         ({"pbxs": [TWO[0], {**TWO[1], "name": "one"}]}, "a name stands there twice"),
         ({"pbxs": [TWO[0], {**TWO[1], "ari": TWO[0]["ari"]}]}, "appName of its own"),
         ({"pbxs": [{**TWO[0], "standby": True}]}, "storage.sessions=url"),

@@ -247,6 +247,20 @@ def test_images_are_named_by_service() -> None:
     assert images == {f"r.example/calls/{service}:7" for service in SERVICES}
 
 
+def test_a_gateway_believes_the_ca_of_its_own_asterisk() -> None:
+    """The ConfigMap named for a PBX is where its gateway looks, and no other pod has it."""
+    tehran, shiraz = PRODUCTION["pbxs"]
+    believed = {**tehran, "ari": {**tehran["ari"], "caConfigMap": "pbx-ca"}}
+    found = workloads(render(changed(PRODUCTION, {"pbxs": [believed, shiraz]})))
+    gateway = found.pop("salehi-ari-gateway-tehran")
+    assert environment(gateway)["ARI_CA_FILE"] == "/etc/salehi/ari/ca.crt"
+    assert {"name": "ari-ca", "configMap": {"name": "pbx-ca"}} in pod_of(gateway)["volumes"]
+    mount = {"name": "ari-ca", "mountPath": "/etc/salehi/ari", "readOnly": True}
+    assert mount in container_of(gateway)["volumeMounts"]
+    assert "ari-ca" not in str(found)
+    assert "ARI_CA_FILE" not in str(found)
+
+
 def test_extra_variables_and_volumes_arrive() -> None:
     """What a user adds to one service wins, is there once, and is in no other pod."""
     volume = {"name": "review", "persistentVolumeClaim": {"claimName": "review"}}

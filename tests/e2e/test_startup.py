@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from e2e_support import lab
 from e2e_support.stack import MakeStack, Stack, eventually
 from salehi.calls.v1 import calls_pb2
+from support.certificates import Authority
 from support.ports import free_port
 
 
@@ -52,6 +54,29 @@ async def test_a_mistake_is_one_line(
         assert len(lines) == 1
         assert names in lines[0]
         assert "wrong" not in lines[0]
+
+
+async def test_a_pbx_with_a_certificate_of_its_own_is_believed_by_name(
+    make_stack: MakeStack, tmp_path: Path
+) -> None:
+    """Over Asterisk's own TLS: a link with its CA and its name, one line without either."""
+    shown = Authority.make(tmp_path / "ca").issue(tmp_path / "pbx", "DNS:localhost")
+    async with make_stack("reporter") as running, lab.asterisk_over_tls(shown) as port:
+        told = {
+            "ARI_BASE_URL": f"https://localhost:{port}/ari",
+            "ARI_WS_URL": f"wss://localhost:{port}/ari/events",
+        }
+        await running.start("ari-gateway", **told)
+        (line,) = errors(await refused(running, "ari-gateway"), "ari-gateway")
+        assert "certificate is refused" in line
+        assert line.endswith("in ARI_CA_FILE")
+        told["ARI_CA_FILE"] = str(shown.ca)
+        by_address = f"wss://127.0.0.1:{port}/ari/events"
+        await running.start("ari-gateway", "other", **{**told, "ARI_WS_URL": by_address})
+        (line,) = errors(await refused(running, "other"), "ari-gateway")
+        assert line.startswith(f"ari-gateway: ARI_WS_URL={by_address}: its certificate is refused")
+        await running.start("ari-gateway", **told)
+        await running.says("ari-gateway", "requests travel over the events WebSocket")
 
 
 @pytest.mark.parametrize("service", ["ari-gateway", "dialer", "speech", "intent", "reporter"])

@@ -16,7 +16,9 @@ import httpx
 from lab import addresses, asterisk_config, control, processes
 from lab.demo.campaign import prepare, sync_prompts
 from lab.demo.cast import SETTINGS
-from lab.paths import REPOSITORY, LabPaths
+from lab.paths import ASTERISK_DIR_INSIDE, REPOSITORY, LabPaths
+from servicekit.tls import TlsFiles
+from support.ports import free_port
 
 PATHS = LabPaths(REPOSITORY / ".lab")
 _SYNCED: set[str] = set()
@@ -78,6 +80,32 @@ async def asterisk_says(level: str) -> AsyncIterator[Path]:
         finally:
             await asterisk.delete(path)
             log.unlink()
+
+
+@asynccontextmanager
+async def asterisk_over_tls(shown: TlsFiles) -> AsyncIterator[int]:
+    """Have Asterisk's HTTP server speak TLS, too, while the block runs; give the port."""
+    etc, port = PATHS.asterisk_dir / "etc", free_port()
+    conf, cert, key = etc / "http.conf", etc / "shown.crt", etc / "shown.key"
+    without = conf.read_text(encoding="utf-8")
+    inside = f"{ASTERISK_DIR_INSIDE}/etc"
+    lines = (
+        f"tlsenable = yes\ntlsbindaddr = {addresses.LOOPBACK}:{port}\n"
+        f"tlscertfile = {inside}/{cert.name}\ntlsprivatekey = {inside}/{key.name}\n"
+    )
+    async with ari() as asterisk:
+        try:
+            for source, target in ((shown.cert, cert), (shown.key, key)):
+                target.write_bytes(source.read_bytes())
+                os.chown(target, conf.stat().st_uid, conf.stat().st_gid)
+            conf.write_text(f"{without}\n{lines}", encoding="utf-8")
+            (await asterisk.put("/asterisk/modules/http")).raise_for_status()
+            yield port
+        finally:
+            conf.write_text(without, encoding="utf-8")
+            (await asterisk.put("/asterisk/modules/http")).raise_for_status()
+            cert.unlink(missing_ok=True)
+            key.unlink(missing_ok=True)
 
 
 async def inbound_call(behaviour: str) -> tuple[int, str]:

@@ -128,7 +128,10 @@ class Asterisk(httpx.AsyncBaseTransport):
                     "bridge_ids": [name for name in self.bridges if name not in self.foreign],
                 }
                 return httpx.Response(200, json=belongs)
-            case "POST", ["applications", _, "subscription"]:
+            case ("POST", ["applications", _, "subscription"]) | (
+                "PUT",
+                ["applications", _, "eventFilter"],
+            ):
                 return httpx.Response(200, json={})
         raise AssertionError(f"the fake does not know {method} {parts}")
 

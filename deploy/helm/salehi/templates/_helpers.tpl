@@ -129,6 +129,7 @@ salehi/pbx: {{ . }}
 {{- if not $ari.baseUrl }}{{ fail (printf "%s.ari.baseUrl is not set: for example http://192.0.2.10:8088/ari" $where) }}{{ end }}
 {{- if and $values.networkPolicy.enabled (eq (include "salehi.ariCidrs" (dict "pbx" $pbx)) "[]") }}{{ fail (printf "%s.ari.cidrs is not set: name the address of Asterisk, for example [192.0.2.10/32], or switch networkPolicy off" $where) }}{{ end }}
 {{- end }}
+{{- if and $ari.caConfigMap (or (hasPrefix "http:" (include "salehi.ariUrl" (dict "root" $ "pbx" $pbx))) (hasPrefix "ws:" ($ari.wsUrl | default ""))) }}{{ fail (printf "%s.ari.caConfigMap is set, but not all of ARI is encrypted: write ari.baseUrl with https:// and ari.wsUrl with wss://, or clear it" $where) }}{{ end }}
 {{- end }}
 {{- if ne (len $names) (len (uniq $names)) }}{{ fail "pbxs: a name stands there twice" }}{{ end }}
 {{- if ne (len $apps) (len (uniq $apps)) }}{{ fail "pbxs: each needs an ari.appName of its own, for leases and calls are kept by it" }}{{ end }}

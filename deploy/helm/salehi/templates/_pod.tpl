@@ -56,6 +56,9 @@ ARI_BASE_URL: {{ $url | quote }}
 ARI_WS_URL: {{ default (printf "ws%s/events" (trimPrefix "http" $url)) $ari.wsUrl | quote }}
 ARI_APP_NAME: {{ default "salehi" $ari.appName | quote }}
 ARI_USERNAME: {{ default "salehi" $ari.username | quote }}
+{{- if $ari.caConfigMap }}
+ARI_CA_FILE: /etc/salehi/ari/ca.crt
+{{- end }}
 STANDBY: "on"
 DRAIN_TIMEOUT: {{ include "salehi.drainSeconds" (dict "root" $root "pbx" $pbx) | quote }}
 SPEECH_ADDRESS: {{ include "salehi.target" (dict "root" $root "service" "speech" "pbx" "") | quote }}

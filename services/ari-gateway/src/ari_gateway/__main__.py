@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from ari_gateway.ari.errors import AriUnauthorized
+from ari_gateway.ari.errors import AriUnauthorized, AriUntrusted
 from ari_gateway.ari.rest import AriAddress, AriRest
+from ari_gateway.ari.tls import believing
 from ari_gateway.asterisk import wait_for_asterisk
 from ari_gateway.metrics import TASKS
 from ari_gateway.parts import Gateway
@@ -30,6 +31,7 @@ _FORGET_EVERY_S = 3600.0
 
 
 async def _main(settings: GatewaySettings, runtime: Runtime[GatewaySettings]) -> None:
+    address = _address(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             session_store(settings.session_store, settings.ari_app_name)
@@ -38,7 +40,7 @@ async def _main(settings: GatewaySettings, runtime: Runtime[GatewaySettings]) ->
         if not await _leads(leadership, settings, runtime):
             return
         stack.push_async_callback(leadership.release)
-        ari = await stack.enter_async_context(AriRest(_address(settings)))
+        ari = await stack.enter_async_context(AriRest(address))
         gateway = Gateway(settings, ari, store.ledger, leadership)
         for peer in (gateway.speech, gateway.intent, gateway.reporter):
             await stack.enter_async_context(peer)
@@ -145,6 +147,8 @@ async def _link(gateway: Gateway) -> None:
             f"ARI_USERNAME={settings.ari_username} or ARI_PASSWORD is refused by "
             f"ARI_WS_URL={settings.ari_ws_url}: set them to a user of ari.conf"
         ) from error
+    except AriUntrusted as error:
+        raise StartupError(f"ARI_WS_URL={gateway.settings.ari_ws_url}: {error}") from error
 
 
 async def _first_link(gateway: Gateway) -> None:
@@ -168,6 +172,7 @@ def _address(settings: GatewaySettings) -> AriAddress:
         timeout_s=settings.ari_timeout,
         max_connections=settings.http_max_connections,
         over_websocket=settings.ari_rest_over_websocket,
+        tls=believing(settings.ari_ca_file),
     )
 
 

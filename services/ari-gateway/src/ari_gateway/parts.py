@@ -131,6 +131,7 @@ class Gateway:
                 password=settings.ari_password.get_secret_value(),
                 app=settings.ari_app_name,
                 timeout_s=settings.ari_timeout,
+                tls=self.ari.address.tls,
             ),
             LinkHandlers(self.asterisk.on_up, self.asterisk.on_down, self.asterisk.on_event),
             self.ari.websocket,

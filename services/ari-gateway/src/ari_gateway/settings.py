@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
@@ -33,6 +34,11 @@ class GatewaySettings(ServiceSettings):
     ari_ws_url: WsUrl = Field(
         "ws://127.0.0.1:8088/ari/events", description="for example ws://127.0.0.1:8088/ari/events"
     )
+    ari_ca_file: Path | None = Field(
+        None,
+        description="PEM file with the CA of Asterisk's certificate, or with the certificate "
+        "itself, for https:// and wss://; empty: the system's CAs",
+    )
     ari_app_name: Name = Field("salehi", description="Stasis application, letters and digits")
     ari_username: str = Field("salehi", description="user of ari.conf")
     ari_password: SecretStr = Field(description="password of ARI_USERNAME in ari.conf")
@@ -50,13 +56,16 @@ class GatewaySettings(ServiceSettings):
     )
 
     operator_extension: Extension | None = Field(
-        None, description="digits of the operator's extension; OPERATOR_EXTENSIONS names several"
+        None,
+        description="digits of the operator's PJSIP extension, without PJSIP/ or Local/; "
+        "OPERATOR_EXTENSIONS names several",
     )
     operator_extensions: CsvTuple = Field(
         (),
-        description="operators' extensions separated by commas, who has waited longest takes the "
-        "next call: 200,201; EXTENSION:CALLS takes several at once, a queue for example: 600:5; "
-        "empty: OPERATOR_EXTENSION alone",
+        description="operators' PJSIP extensions, digits without PJSIP/ or Local/, separated by "
+        "commas, who has waited longest takes the next call: 200,201; EXTENSION:CALLS takes "
+        "several at once, for example a queue behind OPERATOR_TRUNK: 600:5; empty: "
+        "OPERATOR_EXTENSION alone",
     )
     operator_tries: int = Field(
         3, ge=1, le=20, description="operators rung for one customer at most, 1 to 20"
@@ -173,6 +182,19 @@ class GatewaySettings(ServiceSettings):
                 f"INBOUND_RESERVE={self.inbound_reserve} must be below "
                 f"MAX_LIVE_CALLS={self.max_live_calls}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_ca_is_for_tls(self) -> Self:
+        for name, url, scheme in (
+            ("ARI_BASE_URL", self.ari_base_url, "https"),
+            ("ARI_WS_URL", self.ari_ws_url, "wss"),
+        ):
+            if self.ari_ca_file and urlsplit(url).scheme != scheme:
+                raise ValueError(
+                    f"ARI_CA_FILE is set, but {name}={url} is not encrypted: "
+                    f"write {scheme}://, or leave ARI_CA_FILE empty"
+                )
         return self
 
     @model_validator(mode="after")

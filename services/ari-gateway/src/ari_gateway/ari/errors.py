@@ -18,6 +18,13 @@ class AriNotSent(AriUnavailable):
     """The request never left: no connection to Asterisk was to be had in time."""
 
 
+class AriUntrusted(AriNotSent):
+    """Asterisk's certificate is refused, so nothing was sent, not even the password.
+
+    The message says what to do.
+    """
+
+
 class AriUnauthorized(AriError):  # noqa: N818 - likewise
     """Asterisk refuses the user or the password."""
 

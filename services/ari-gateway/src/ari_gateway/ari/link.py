@@ -7,8 +7,9 @@ which reads what is true now, and every end of one, a clean close too, is a loss
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,9 +23,15 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from ari_gateway.ari.errors import AriEventInvalid, AriUnauthorized, AriUnavailable
+from ari_gateway.ari.errors import (
+    AriEventInvalid,
+    AriUnauthorized,
+    AriUnavailable,
+    AriUntrusted,
+)
 from ari_gateway.ari.events import Event, parse
 from ari_gateway.ari.over_websocket import WebSocketTransport
+from ari_gateway.ari.tls import untrusted
 from ari_gateway.ari.transport import basic
 from ari_gateway.metrics import ARI_EVENTS, ASTERISK_LINK_UP
 
@@ -45,6 +52,7 @@ class LinkAddress:
         timeout_s: longest wait for a connection, seconds.
         ping_every_s: how often Asterisk is asked for a sign of life, seconds.
         pong_within_s: a link without an answer to that for so long is lost, seconds.
+        tls: whose certificates are believed, where the url begins with wss.
     """
 
     url: str
@@ -54,6 +62,7 @@ class LinkAddress:
     timeout_s: float = 10.0
     ping_every_s: float = 5.0
     pong_within_s: float = 10.0
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
 
 @dataclass(frozen=True)
@@ -92,13 +101,19 @@ class EventLink:
 
         Raises:
             AriUnauthorized: Asterisk refuses the password; trying again would not help.
+            AriUntrusted: its certificate is refused at the first try; later it may be renewed.
         """
+        linked = False
         wait_s = _RETRY_FIRST_S
         while True:
             try:
                 async with await self._connect() as socket:
-                    wait_s = _RETRY_FIRST_S
+                    wait_s, linked = _RETRY_FIRST_S, True
                     await self._serve(socket)
+            except AriUntrusted as error:
+                if not linked:
+                    raise
+                log.warning("no link to Asterisk", reason=str(error))
             except (AriUnavailable, WebSocketException, OSError) as error:
                 log.warning("no link to Asterisk", reason=type(error).__name__)
             await asyncio.sleep(wait_s)
@@ -180,6 +195,7 @@ class EventLink:
             return await connect(
                 url,
                 additional_headers={"Authorization": basic(address.username, address.password)},
+                ssl=address.tls if address.url.startswith("wss:") else None,
                 compression=None,
                 proxy=None,
                 max_size=None,
@@ -189,6 +205,8 @@ class EventLink:
                 ping_timeout=address.pong_within_s,
                 close_timeout=0.5,
             )
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(error) from error
         except InvalidStatus as error:
             if error.response.status_code in (401, 403):
                 raise AriUnauthorized("refused at the events WebSocket") from error

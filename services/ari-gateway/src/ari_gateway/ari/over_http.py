@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
+
 import httpx
 
 from ari_gateway.ari.errors import AriNotSent, AriUnavailable
+from ari_gateway.ari.tls import untrusted
 from ari_gateway.ari.transport import Answer, Request
 
 # Below Asterisk's session_keep_alive (15 s), or a request may go into a closing connection.
@@ -26,12 +29,14 @@ class HttpTransport:
         authorization: str,
         *,
         max_connections: int,
+        tls: ssl.SSLContext,
         network: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Make the pool; `network` stands in for the network in tests."""
+        """Make the pool; `tls` says who is believed, `network` stands in for all in tests."""
         self._base_url = base_url.rstrip("/")
         self._headers = {"Authorization": authorization}
         self._http = network or httpx.AsyncHTTPTransport(
+            verify=tls,
             limits=httpx.Limits(
                 max_connections=max_connections,
                 max_keepalive_connections=min(max_connections, _MOST_IDLE),
@@ -63,6 +68,8 @@ class HttpTransport:
         except (httpx.PoolTimeout, httpx.ConnectTimeout) as error:
             raise AriNotSent(type(error).__name__) from error
         except httpx.HTTPError as error:
+            if refused := _certificate_error(error):
+                raise untrusted(refused) from error
             raise AriUnavailable(f"{type(error).__name__} {error}".strip()) from error
         return Answer(
             status=response.status_code,
@@ -70,6 +77,13 @@ class HttpTransport:
             content=response.content,
             is_json=response.headers.get("content-type", "").startswith("application/json"),
         )
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Find the refusal of a certificate that an error came of."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__context__  # httpcore takes the cause away
+    return error
 
 
 def _timeout(request: Request) -> httpx.Timeout:

@@ -7,11 +7,11 @@ never guessed. Looking and clearing away are repeated when the answer is lost.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import quote
 
@@ -35,6 +35,7 @@ class AriAddress:
         timeout_s: longest wait for one answer, seconds.
         max_connections: connections at once.
         over_websocket: requests go over the events WebSocket where Asterisk answers there.
+        tls: whose certificates are believed.
     """
 
     base_url: str
@@ -44,6 +45,7 @@ class AriAddress:
     timeout_s: float = 10.0
     max_connections: int = 100
     over_websocket: bool = True
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class AriRest:
     Requests marked `apart` wait behind a running playback, or have a large answer.
 
     Attributes:
+        address: where Asterisk is.
         websocket: the way over the events WebSocket; None when it is not to be used.
         originate_took: told after each originate how long Asterisk took for it, seconds.
     """
@@ -90,13 +93,15 @@ class AriRest:
         self, address: AriAddress, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         """Make the client; `transport` stands in for the network in tests."""
-        self._app = address.app
+        self.address = address
         self._http = HttpTransport(
             address.base_url,
             basic(address.username, address.password),
             max_connections=address.max_connections,
+            tls=address.tls,
             network=transport,
         )
+        self._app = f"/applications/{_part(address.app)}"
         self.websocket = WebSocketTransport() if address.over_websocket else None
         self._requests = Requests(self._http, self.websocket, address.timeout_s)
         self.originate_took: Callable[[float], None] = lambda _seconds: None
@@ -104,12 +109,7 @@ class AriRest:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._http.close()
 
     # asterisk
@@ -121,14 +121,17 @@ class AriRest:
 
     async def subscribe(self, source: str) -> None:
         """Get the events of something that is not in our application, such as `bridge:ID`."""
-        path = f"/applications/{_part(self._app)}/subscription"
-        await self._requests.once("POST", path, {"eventSource": source})
+        await self._requests.once("POST", f"{self._app}/subscription", {"eventSource": source})
+
+    async def leave_out(self, *event_types: str) -> None:
+        """Get no more events of these types; what was left out before is not any more."""
+        unwanted = {"disallowed": [{"type": name} for name in event_types]}
+        await self._requests.once("PUT", f"{self._app}/eventFilter", unwanted)
 
     async def application(self) -> Belongings:
         """Tell which channels and bridges belong to our application."""
         try:
-            path = f"/applications/{_part(self._app)}"
-            found = orjson.loads(await self._requests.repeatable("GET", path))
+            found = orjson.loads(await self._requests.repeatable("GET", self._app))
         except AriNotFound:  # nothing is left of it
             return Belongings()
         return Belongings(frozenset(found["channel_ids"]), frozenset(found["bridge_ids"]))
@@ -148,7 +151,7 @@ class AriRest:
                 "/channels",
                 {
                     "endpoint": call.endpoint,
-                    "app": self._app,
+                    "app": self.address.app,
                     "appArgs": call.args,
                     "channelId": call.channel_id,
                     "callerId": call.caller_id,
@@ -250,22 +253,18 @@ class AriRest:
 
     async def stored_recordings(self) -> list[str]:
         """Names of all stored recordings of this Asterisk, ours or not."""
-        found = orjson.loads(
-            await self._requests.repeatable("GET", "/recordings/stored", apart=True)
-        )
-        return [str(recording["name"]) for recording in found]
+        stored = await self._requests.repeatable("GET", "/recordings/stored", apart=True)
+        return [str(recording["name"]) for recording in orjson.loads(stored)]
 
     # bridges
 
     async def bridge_members(self, bridge_id: str) -> frozenset[str]:
         """Channels in a bridge; none when it is gone."""
         try:
-            bridge = orjson.loads(
-                await self._requests.repeatable("GET", f"/bridges/{_part(bridge_id)}")
-            )
+            bridge = await self._requests.repeatable("GET", f"/bridges/{_part(bridge_id)}")
         except AriNotFound:
             return frozenset()
-        return frozenset(bridge["channels"])
+        return frozenset(orjson.loads(bridge)["channels"])
 
     async def create_bridge(self, bridge_id: str) -> None:
         """Make a mixing bridge; with the id in the body a repetition would be 500, not 409."""
