@@ -51,6 +51,8 @@ async def test_a_no_ends_politely(intent: Intent) -> None:
         assert told(call) == "not_interested"
         assert here.asterisk.played == ["hello", "goodby"]
         assert here.asterisk.is_empty
+        channel = f"/channels/{here.asterisk.originated[0]['channelId']}"
+        assert here.asterisk.requests.count(("DELETE", channel)) == 1
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ class Call:
         self.tools = tools
         self.recordings: dict[str, asyncio.Future[bool]] = {}
         self.hears_itself = False
+        self.hung_up = False
         self._repeats = 0
         self._turn: TurnUnderWay | None = None
 
@@ -134,6 +135,7 @@ class Call:
         """End the customer's leg."""
         with self.step("hang up"), self.asking_asterisk():
             await self.ari.hang_up(self.live.plan.channel_id)
+        self.hung_up = True
 
     def music(self, prompt: str) -> AbstractAsyncContextManager[None]:
         """Play a prompt again and again while the block runs; stopped when it ends."""

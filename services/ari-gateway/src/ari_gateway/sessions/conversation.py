@@ -20,6 +20,8 @@ from ari_gateway.sessions.legs import LegState
 log = structlog.get_logger(__name__)
 
 _LONGEST_FAREWELL_S = 3.0
+_TOLD_WITHIN_S = 0.1
+"""How long Asterisk takes, mostly, to say that a channel it was told to end is gone."""
 
 
 async def lead(call: Call, scenario: Scenario) -> None:
@@ -74,15 +76,11 @@ async def clear_away(call: Call) -> None:
         async with asyncio.timeout(_LONGEST_FAREWELL_S * 2):
             if live.operator is not None and live.operator.state is not LegState.GONE:
                 await call.ari.hang_up(live.operator.channel_id)
-            if live.customer.state is not LegState.GONE:
+            if live.customer.state is not LegState.GONE and not call.hung_up:
                 await call.ari.hang_up(live.customer.channel_id)
             if live.operator is not None:
                 await call.ari.delete_bridge(bridge_id_of(live.plan.attempt_id))
-            customer = live.customer
-            if customer.state is not LegState.GONE and await call.ari.channel_exists(
-                customer.channel_id
-            ):
-                await asyncio.wait({gone}, timeout=_LONGEST_FAREWELL_S)
+            await _see_gone(call, gone)
             for name, recorded in list(call.recordings.items()):
                 await asyncio.wait({recorded}, timeout=1)
                 await call.delete_recording(name)
@@ -90,6 +88,15 @@ async def clear_away(call: Call) -> None:
                 await _delete_recordings_left_behind(call)
     except (AriError, TimeoutError) as error:
         log.warning("a call could not be cleared away", reason=type(error).__name__)
+
+
+async def _see_gone(call: Call, gone: asyncio.Future[bool]) -> None:
+    """Wait until the customer's channel, which was hung up, is no more."""
+    customer = call.live.customer
+    if customer.state is not LegState.GONE:
+        await asyncio.wait({gone}, timeout=_TOLD_WITHIN_S)
+    if customer.state is not LegState.GONE and await call.ari.channel_exists(customer.channel_id):
+        await asyncio.wait({gone}, timeout=_LONGEST_FAREWELL_S)
 
 
 async def _delete_recordings_left_behind(call: Call) -> None:

@@ -73,4 +73,4 @@ class CallFeed:
 
     def _after(self, sequence: int) -> list[calls_pb2.WatchCallsResponse]:
         missed = self._sequence - sequence
-        return list(self._changes)[-missed:] if missed else []
+        return [self._changes[back] for back in range(-missed, 0)]
