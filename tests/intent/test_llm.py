@@ -29,6 +29,8 @@ from lab.fakes.serving import serving
 
 Make = Callable[..., Any]
 
+_CREDIT_BY_TYPE = '{"error": {"message": "no", "type": "insufficient_quota", "code": null}}'
+
 
 @pytest.fixture
 async def provider() -> AsyncIterator[tuple[FakeLlm, Make]]:
@@ -127,7 +129,11 @@ async def test_examples_stand_before_the_question(provider: tuple[FakeLlm, Make]
         (Fault(FaultKind.NO_CREDIT, variant="payment_required"), LlmOutOfCreditError),
         (Fault(FaultKind.NO_CREDIT, variant="stream"), LlmOutOfCreditError),
         (Fault(FaultKind.STATUS, status=402), LlmOutOfCreditError),
+        (Fault(FaultKind.STATUS, status=429, body=_CREDIT_BY_TYPE), LlmOutOfCreditError),
+        (Fault(FaultKind.STATUS, status=200, body=_CREDIT_BY_TYPE), LlmOutOfCreditError),
         (Fault(FaultKind.STATUS, status=403), LlmUnavailableError),
+        (Fault(FaultKind.STATUS, status=429, body='{"error": {"code": []}}'), LlmUnavailableError),
+        (Fault(FaultKind.STATUS, status=200, body='{"error": {"code": []}}'), LlmAnswerError),
         (Fault(FaultKind.UNAUTHORIZED), LlmKeyRefusedError),
         (Fault(FaultKind.RATE_LIMIT, retry_after_s=30), LlmUnavailableError),
         (Fault(FaultKind.STATUS, status=500), LlmUnavailableError),

@@ -13,6 +13,8 @@ from speech_support.phone import hiss, reply
 
 YES = ("yes", "yes please", "sure", "okay", "go ahead", "of course", "yes i am interested")
 NO = ("no", "no thank you", "not interested", "i don't have time", "no i'm busy")
+INSISTING = ("yes yes yes", "yes please yes please", "yeah yeah yeah", "yes yes i am interested")
+REFUSING = ("no no no", "no no no thank you")
 NUMBER = ("where did you get my number", "how did you get this number", "who gave you my number")
 OPT_OUT = ("do not call me again", "stop calling me", "remove my number from your list")
 FOREIGN = (
@@ -69,7 +71,14 @@ async def _score(
 
 @pytest.mark.parametrize(
     ("kind", "texts", "least"),
-    [("yes", YES, 0.75), ("no", NO, 0.75), ("number", NUMBER, 0.8), ("opt out", OPT_OUT, 0.8)],
+    [
+        ("yes", YES, 0.75),
+        ("no", NO, 0.75),
+        ("number", NUMBER, 0.8),
+        ("opt out", OPT_OUT, 0.8),
+        pytest.param("yes", INSISTING, 0.75, id="yes over and over"),
+        pytest.param("no", REFUSING, 0.75, id="no over and over"),
+    ],
 )
 async def test_replies_are_understood(
     recogniser: Recogniser, kind: str, texts: tuple[str, ...], least: float

@@ -251,7 +251,7 @@ def _programs() -> list[str]:
 
 async def test_a_cancelled_text_leaves_no_process(stub: Stub) -> None:
     """A client that goes away in the middle ends what worked for it."""
-    call = stub.Synthesize(pb.SynthesizeRequest(text="hello"), timeout=30)
+    call = asyncio.ensure_future(stub.Synthesize(pb.SynthesizeRequest(text="hello"), timeout=30))
     await eventually(lambda: "ffmpeg" in _programs())
     call.cancel()
     await eventually(lambda: "ffmpeg" not in _programs(), within_s=2)

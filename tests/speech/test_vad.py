@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import math
 import random
 
 import pytest
 
 from speech.audio import Recording, amplify, pcm_of
-from speech.vad import SpeechDetector, is_quiet
-from speech_support.phone import hiss, reply
+from speech.vad import SpeechDetector, sound_of
+from speech_support.phone import RATE_HZ, hiss, reply
 
 
 def _tone(*pitches_hz: float, on_s: float = 4.0, rate_hz: int = 8000) -> Recording:
@@ -92,10 +93,57 @@ async def test_what_is_no_speech_is_not_taken_for_it(recording: Recording) -> No
     assert not await SpeechDetector().hears_speech(recording)
 
 
-def test_a_whisper_is_not_quiet() -> None:
-    """The energy check lets everything pass that is louder than a line's hiss."""
-    assert is_quiet(hiss(2, 20))
-    assert not is_quiet(hiss(2, 120))
+def _at(level: int, length_s: float, rate_hz: int = 8000) -> bytes:
+    """Give samples that are as far from zero as that, one up, one down."""
+    return pcm_of([level, -level] * int(length_s * rate_hz / 2))
+
+
+def test_a_lines_hiss_is_not_listened_to() -> None:
+    """What is quieter than a line's hiss is nothing at all, a whisper is something."""
+    assert len(sound_of(hiss(2, 20))) == 0
+    assert len(sound_of(hiss(2, 120))) == 2 * 8000
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+def test_the_silence_before_a_reply_is_not_listened_to(rate_hz: int) -> None:
+    """Of two seconds of thinking 64 ms are left, of the reply and what follows it everything."""
+    said = _at(30, 2.0, rate_hz) + _at(2000, 0.5, rate_hz) + _at(30, 1.0, rate_hz)
+    sound = sound_of(Recording(said, rate_hz, rate_hz // 2))
+    assert len(sound) == int((0.064 + 0.5 + 1.0) * rate_hz)
+    at_once = sound_of(Recording(said[2 * 2 * rate_hz :], rate_hz, rate_hz // 2))
+    assert len(at_once) == int((0.5 + 1.0) * rate_hz)
+
+
+@pytest.mark.parametrize(
+    ("level", "heard_at"), [(100, 200), (750, 1000), (1000, 1000), (9000, 9000)]
+)
+def test_a_low_voice_is_raised(level: int, heard_at: int) -> None:
+    """What is below a fair level is brought towards it, by 6 dB at most; the rest stays."""
+    sound = sound_of(Recording(_at(level, 0.5), 8000, 4000))
+    assert sound.max() * 32768 == pytest.approx(heard_at)
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.3, 2.0])
+@pytest.mark.parametrize(("text", "voice"), [("no", "en-us"), ("yes", "en-us+f4"), ("نه", "fa")])
+async def test_thinking_first_changes_nothing(text: str, voice: str, wait_s: float) -> None:
+    """A word is heard at once and after a long silence, plainly and whispered, to its very end."""
+    detector = SpeechDetector()
+    said = reply(text, voice, wait_s=wait_s)
+    to_its_end = Recording(said.pcm[:-RATE_HZ], said.rate_hz, said.band_hz)
+    for spoken in (said, _quieter(said, 24.0), to_its_end):
+        assert await detector.hears_speech(spoken)
+
+
+async def test_a_detection_given_up_disturbs_no_other() -> None:
+    """Who stops waiting leaves the model to itself: the next recording has its own answer."""
+    detector = SpeechDetector()
+    noise, said = hiss(20, 500), reply("yes please")
+    for _ in range(5):
+        given_up = asyncio.create_task(detector.hears_speech(noise))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert await detector.hears_speech(said)
+    assert not await detector.hears_speech(noise)
 
 
 async def test_recordings_do_not_hear_each_other() -> None:

@@ -22,7 +22,7 @@ from intent.errors import (
     LlmOutOfCreditError,
     LlmUnavailableError,
 )
-from intent.llm_answer import CREDIT_CODES, content_of, meaning_of, tokens_of
+from intent.llm_answer import content_of, meaning_of, means_no_credit, tokens_of
 from intent.meaning import Language, Meaning
 from intent.prompt import ANSWER_FORMAT, instructions, messages
 from intent.settings import IntentSettings
@@ -200,7 +200,7 @@ def _billed_content(body: bytes) -> str:
 
 def _translate(error: openai.APIStatusError, *, structured: bool) -> LlmError:
     status = error.status_code
-    if status == 402 or error.code in CREDIT_CODES:
+    if status == 402 or means_no_credit(error.code, error.type):
         return LlmOutOfCreditError(f"the LLM refuses for lack of credit (HTTP {status})")
     if status == 401:
         return LlmKeyRefusedError("the LLM does not know the key (HTTP 401)")

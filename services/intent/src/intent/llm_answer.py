@@ -10,13 +10,12 @@ from typing import Any
 from intent.errors import LlmAnswerError, LlmOutOfCreditError
 from intent.meaning import Meaning
 
-CREDIT_CODES = {
+_CREDIT_CODES = {
     "pre_consume_token_quota_failed",
     "insufficient_user_quota",
     "insufficient_quota",
     "billing_hard_limit_reached",
 }
-"""Codes of an error that mean lack of credit."""
 
 _FENCE = re.compile(r"^```\w*\s*|\s*```$")
 _BETWEEN_WORDS = re.compile(r"[\s_\-]+")
@@ -54,6 +53,11 @@ def tokens_of(body: bytes) -> dict[str, int]:
             ):
                 tokens = {"prompt": prompt, "completion": completion}
     return tokens
+
+
+def means_no_credit(*words: object) -> bool:
+    """Returns whether an error's code or type says lack of credit; they may be anything."""
+    return any(isinstance(word, str) and word in _CREDIT_CODES for word in words)
 
 
 def meaning_of(content: str) -> Meaning:
@@ -98,9 +102,9 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _checked(answer: dict[str, Any]) -> dict[str, Any]:
-    match answer.get("error"):
-        case {"code": str(code)} if code in CREDIT_CODES:
-            raise LlmOutOfCreditError("the LLM refuses for lack of credit (in its answer)")
+    error = answer.get("error")
+    if isinstance(error, dict) and means_no_credit(error.get("code"), error.get("type")):
+        raise LlmOutOfCreditError("the LLM refuses for lack of credit (in its answer)")
     return answer
 
 

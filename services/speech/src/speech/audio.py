@@ -124,17 +124,17 @@ _TAPS = (0.63278, -0.19632, 0.10159, -0.05743, 0.03195, -0.01651, 0.00772, -0.00
 
 def amplify(recording: Recording, gain: float) -> Recording:
     """Multiply the samples; what would leave their range is cut off at its edge."""
-    louder = np.array(samples_of(recording.pcm), np.float64) * gain
+    louder = np.array(samples_of(recording.pcm), np.float32) * gain
     return Recording(pcm_of(louder), recording.rate_hz, recording.band_hz)
 
 
 def double_rate(recording: Recording) -> Recording:
     """Bring 8 kHz to 16 kHz: each sample stays, and between two comes what the band allows."""
     reach = len(_TAPS)
-    samples = np.array(samples_of(recording.pcm), np.float64)
+    samples = np.array(samples_of(recording.pcm), np.float32)
     count = len(samples)
     padded = np.pad(samples, reach)
-    between = np.zeros(count)
+    between = np.zeros(count, np.float32)
     for at, tap in enumerate(_TAPS):
         before = padded[reach - at : reach - at + count]
         after = padded[reach + 1 + at : reach + 1 + at + count]

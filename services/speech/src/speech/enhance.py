@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 
 from speech.audio import Recording, amplify, double_rate, samples_of, window_levels, write_wav
@@ -31,7 +29,7 @@ async def enhance(recording: Recording, timeout_s: float, *, denoises: bool = Fa
     Raises:
         ProgramFailed: ffmpeg failed or took longer than `timeout_s` seconds.
     """
-    loud = await asyncio.to_thread(_level, recording)
+    loud = _level(recording)
     if denoises and is_noisy(recording):
         return await apply_filters(loud, DENOISE, timeout_s)
     return loud if loud.rate_hz == ENHANCED_RATE_HZ else double_rate(loud)
