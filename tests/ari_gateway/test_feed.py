@@ -7,11 +7,20 @@ from collections.abc import AsyncIterator
 
 from ari_gateway.sessions.feed import CallFeed
 from salehi.calls.v1 import calls_pb2
+from support.timing import running
 
 
 def call(name: str) -> calls_pb2.Call:
     """Make a call."""
     return calls_pb2.Call(attempt_id=name)
+
+
+async def tell(feed: CallFeed, *calls: calls_pb2.Call) -> None:
+    """Publish changes, and have them handed on."""
+    for changed in calls:
+        feed.publish(changed)
+    async with running(feed.run()):
+        await asyncio.sleep(1)
 
 
 async def take(
@@ -24,10 +33,10 @@ async def take(
 async def test_a_fresh_watcher_gets_a_snapshot_first() -> None:
     """The first message is the live calls; every change follows, numbered by one."""
     feed = CallFeed(lambda: [call("live")])
-    await feed.publish(call("before"))
+    await tell(feed, call("before"))
     news = feed.watch("", 0)
     (first,) = await take(news, 1)
-    await feed.publish(call("after"))
+    await tell(feed, call("after"))
     (second,) = await take(news, 1)
     assert [found.attempt_id for found in first.snapshot.calls] == ["live"]
     assert (first.sequence, second.sequence) == (1, 2)
@@ -38,8 +47,7 @@ async def test_who_resumes_gets_what_was_missed() -> None:
     """A watcher that comes back gets exactly the changes after its last one, and no snapshot."""
     feed = CallFeed(list)
     (first,) = await take(feed.watch("", 0), 1)
-    for name in ("a", "b", "c"):
-        await feed.publish(call(name))
+    await tell(feed, call("a"), call("b"), call("c"))
     resumed = feed.watch(first.epoch, 1)
     assert [news.changed.attempt_id for news in await take(resumed, 2)] == ["b", "c"]
 
@@ -47,9 +55,33 @@ async def test_who_resumes_gets_what_was_missed() -> None:
 async def test_another_run_begins_with_a_snapshot() -> None:
     """A watcher of an earlier run of the gateway gets a snapshot, whatever its number says."""
     feed = CallFeed(list)
-    await feed.publish(call("a"))
+    await tell(feed, call("a"))
     (first,) = await take(feed.watch("another epoch", 1), 1)
     assert first.HasField("snapshot")
+
+
+async def test_what_follows_at_once_is_one_change() -> None:
+    """A watcher hears of a call as it stands after several changes in a moment, once."""
+    feed = CallFeed(list)
+    news = feed.watch("", 0)
+    await take(news, 1)
+    rings = calls_pb2.Call(attempt_id="a", state=calls_pb2.CALL_STATE_RINGING)
+    await tell(feed, call("a"), call("b"), rings)
+    told = [change.changed for change in await take(news, 2)]
+    assert told == [rings, call("b")]
+    assert (await take(feed.watch("", 0), 1))[0].sequence == 2
+
+
+async def test_the_last_changes_are_told_at_the_end() -> None:
+    """What was published just before the gateway ends still reaches who watches."""
+    feed = CallFeed(list)
+    handing_on = asyncio.create_task(feed.run())
+    await asyncio.sleep(1)
+    feed.publish(call("last"))
+    handing_on.cancel()
+    await asyncio.wait({handing_on})
+    await feed.close()
+    assert (await take(feed.watch("", 0), 1))[0].sequence == 1
 
 
 async def test_closing_ends_every_watch() -> None:

@@ -98,7 +98,8 @@ class CallServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchCalls(self, request, context):
-        """Streams every change of every call, without end.
+        """Streams every change of every call, without end. Changes of one call within some hundredths of
+        a second are told as one.
 
         The first message is always a snapshot of the live calls, unless the client resumes with the
         epoch of this very server process and a sequence it still holds (the last 10,000 changes); then

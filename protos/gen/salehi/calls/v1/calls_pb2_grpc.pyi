@@ -58,7 +58,8 @@ class CallServiceStub:
     are asked for.
     """
     WatchCalls: _grpc.UnaryStreamMultiCallable[_calls_pb2.WatchCallsRequest, _calls_pb2.WatchCallsResponse]
-    """Streams every change of every call, without end.
+    """Streams every change of every call, without end. Changes of one call within some hundredths of
+    a second are told as one.
 
     The first message is always a snapshot of the live calls, unless the client resumes with the
     epoch of this very server process and a sequence it still holds (the last 10,000 changes); then
@@ -96,7 +97,8 @@ class CallServiceAsyncStub(CallServiceStub):
     are asked for.
     """
     WatchCalls: _aio.UnaryStreamMultiCallable[_calls_pb2.WatchCallsRequest, _calls_pb2.WatchCallsResponse]  # type: ignore[assignment]
-    """Streams every change of every call, without end.
+    """Streams every change of every call, without end. Changes of one call within some hundredths of
+    a second are told as one.
 
     The first message is always a snapshot of the live calls, unless the client resumes with the
     epoch of this very server process and a sequence it still holds (the last 10,000 changes); then
@@ -155,7 +157,8 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _calls_pb2.WatchCallsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_calls_pb2.WatchCallsResponse], _abc.AsyncIterator[_calls_pb2.WatchCallsResponse]]:
-        """Streams every change of every call, without end.
+        """Streams every change of every call, without end. Changes of one call within some hundredths of
+        a second are told as one.
 
         The first message is always a snapshot of the live calls, unless the client resumes with the
         epoch of this very server process and a sequence it still holds (the last 10,000 changes); then

@@ -72,7 +72,6 @@ class SessionManager:
         self._calls: dict[str, LiveCall] = {}
         self._attempt_of_channel: dict[str, str] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._news: asyncio.Queue[calls_pb2.Call] = asyncio.Queue()
         self.prompt_failed: Callable[[], None] = lambda: None
         self.feed = CallFeed(self.live_calls)
 
@@ -80,7 +79,7 @@ class SessionManager:
         """Own every call's task until `stop` is set and the last call is over."""
         async with asyncio.TaskGroup() as publisher_tasks:
             helpers = [
-                publisher_tasks.create_task(self._publish()),
+                publisher_tasks.create_task(self.feed.run()),
                 publisher_tasks.create_task(self._keeper.run()),
             ]
             async with asyncio.TaskGroup() as tasks:
@@ -283,14 +282,10 @@ class SessionManager:
         await self._keeper.end(live)
         self._unregister(live)
         count_ended(live)
-        self._news.put_nowait(call_message(live))
+        self.feed.publish(call_message(live))
         if live.record.failure and live.record.failure.reason == "prompt_missing":
             self.prompt_failed()
 
     def _changed(self, live: LiveCall) -> None:
         self._keeper.changed(live)
-        self._news.put_nowait(call_message(live))
-
-    async def _publish(self) -> None:
-        while True:
-            await self.feed.publish(await self._news.get())
+        self.feed.publish(call_message(live))
