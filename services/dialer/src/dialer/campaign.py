@@ -114,7 +114,8 @@ class Campaign:
         self.is_hungry = refusal.why in _ASK_THE_PANEL
         if self.is_hungry:
             self._bells.hungry.ring()
-        self._heeds_ends = refusal.limits == frozenset() or not refusal.limits <= BY_TIME
+        # Only room is made by an end; who is due for it again is due some time after it.
+        self._heeds_ends = not refusal.limits <= BY_TIME
         self._tell(refusal)
         if refusal.until_ms is None:
             return _LONGEST_WAIT_S
