@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from compose_support.campaign import Observed, until
@@ -18,7 +19,8 @@ _NOTICED = ("speech", "intent", "asterisk")
 
 _EACH = 4
 _NOT_ANSWERED = {calls_pb2.CALL_STATE_DIALING, calls_pb2.CALL_STATE_RINGING}
-_WHOLE = {"connected_to_operator", "hangup"}
+_LED_ON = "connected_to_operator"
+_WHOLE = {_LED_ON, "hangup"}
 """How a conversation ends that was led to its end: a reply may have been heard in part, or not."""
 
 
@@ -29,6 +31,8 @@ async def test_nothing_is_lost_whichever_container_is_killed(project: Project) -
     await _kill_in_turn(project, campaign, _OUTLIVED)
     cut_off = await campaign.unlike(_WHOLE)
     assert not cut_off, cut_off
+    led = Counter(of_one[0] for of_one in (await campaign.results()).values())
+    assert led[_LED_ON] >= led.total() / 2, led  # they went on, and were not merely let go
     await _kill_in_turn(project, campaign, _NOTICED)
     results = await campaign.results()
     assert sorted(results) == sorted(campaign.numbers.values())
