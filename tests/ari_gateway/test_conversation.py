@@ -13,7 +13,7 @@ from ari_gateway.sessions.admission import AtCapacity
 from ari_gateway.sessions.outcome import Intent
 from ari_gateway.understanding import NotUnderstood, Understood
 from gateway_support.asterisk import FarEnd
-from gateway_support.house import CUSTOMER, OPERATOR, house, plan_of
+from gateway_support.house import CUSTOMER, OPERATOR, MemoryLedger, house, plan_of
 from salehi.calls.v1 import calls_pb2
 from salehi.intent.v1 import intent_pb2
 
@@ -401,3 +401,19 @@ async def test_a_full_gateway_refuses() -> None:
 
 async def _moment() -> None:
     await asyncio.sleep(0.1)
+
+
+async def test_nobody_hears_of_an_end_that_is_not_on_record() -> None:
+    """A call that is over is neither listed as live nor told as ended before its end is kept."""
+    ledger = MemoryLedger(takes_s=2)
+    async with house(FarEnd(rings_s=None), ledger=ledger) as here:
+        plan = plan_of(str(uuid.uuid4()))
+        await here.manager.place(plan)
+        await asyncio.sleep(1)
+        assert [call.attempt_id for call in here.manager.live_calls()] == [plan.attempt_id]
+        here.manager.hang_up(plan.attempt_id, "hung_up_by_request")
+        await asyncio.sleep(1)
+        assert here.asterisk.is_empty
+        assert ledger.calls[plan.attempt_id].state != calls_pb2.CALL_STATE_ENDED
+        assert here.manager.live_calls() == []
+        assert (await here.ended(plan.attempt_id)).state == calls_pb2.CALL_STATE_ENDED

@@ -90,6 +90,7 @@ class MemoryLedger:
 
     async def end(self, call: calls_pb2.Call) -> None:
         """Keep how a call ended."""
+        await asyncio.sleep(self.takes_s)
         self.entries.pop(call.attempt_id, None)
         self.calls[call.attempt_id] = call
 

@@ -173,8 +173,8 @@ class SessionManager:
             live.abandoned = True
 
     def live_calls(self) -> list[calls_pb2.Call]:
-        """Give every live call, oldest first."""
-        return [call_message(live) for live in self._calls.values()]
+        """Give every live call, oldest first; not those whose end is just being put on record."""
+        return [call_message(live) for live in self._calls.values() if not live.record.verdict]
 
     def why_no_outbound(self) -> str:
         """Say why an outbound call would be refused now; empty when it would not."""
