@@ -135,6 +135,42 @@ async def test_an_operator_who_answered_unheard_is_rung_again() -> None:
         assert here.asterisk.is_empty
 
 
+async def test_an_operator_whose_answer_was_missed_is_bridged() -> None:
+    """An operator who is up though no event said so talks to the customer at once."""
+    operator = FarEnd(rings_s=3, leaves_s=5)
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
+        state = state_of(here)
+        await state.on_up()
+        attempt_id = await placed(here, 11)
+        state.on_down()
+        here.asterisk.tell = lambda _: None
+        await asyncio.sleep(3)  # he answers, and nobody hears of it
+        here.asterisk.tell = here.manager.handle
+        await state.on_up()
+        call = await here.ended(attempt_id)
+        assert call.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
+        assert sum("operator" in body["channelId"] for body in here.asterisk.originated) == 1
+        assert here.asterisk.is_empty
+
+
+async def test_an_operator_hung_up_on_as_the_link_returns_is_rung_again() -> None:
+    """An operator seen up, but hung up on by Asterisk before he is bridged, is rung once more."""
+    operator = FarEnd(rings_s=3, leaves_s=5)
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
+        state = state_of(here)
+        await state.on_up()
+        attempt_id = await placed(here, 11)
+        (ringing,) = (name for name in here.asterisk.channels if "-operator-" in name)
+        state.on_down()
+        here.asterisk.answered.add(ringing)
+        await state.on_up()
+        here.asterisk.leave(ringing)
+        call = await here.ended(attempt_id)
+        assert call.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
+        assert sum("operator" in body["channelId"] for body in here.asterisk.originated) == 2
+        assert here.asterisk.is_empty
+
+
 async def test_a_restarted_asterisk_ends_its_calls() -> None:
     """Another run of Asterisk has none of the old calls: they end as asterisk_restart."""
     async with house(FarEnd()) as here:

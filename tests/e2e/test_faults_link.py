@@ -83,6 +83,23 @@ async def test_calls_outlive_every_loss_of_the_link(make_stack: MakeStack) -> No
         await clean(running)
 
 
+async def test_an_answer_lost_with_the_link_is_found(make_stack: MakeStack) -> None:
+    """A customer's and an operator's answer that are lost, and the link with them, are found."""
+    async with behind_a_proxy(make_stack) as (running, proxy):
+        number = f"091200018{troubles.INSISTENT}"
+        answers = [
+            proxy.lose_with_link(rf"^StasisStart \d*{number[1:]}{leg}( |$)")
+            for leg in ("", "-operator-0")
+        ]
+        rung_again = proxy.seen(r"^Dial \S+-operator-1 ")
+        await call(running, number)
+        for answer in answers:
+            await comes(answer, "an answer")
+        assert await running.have_results(1, within_s=30) == ["connected_to_operator"]
+        assert not rung_again.done()
+        await clean(running)
+
+
 async def answers_unheard(running: Stack, proxy: AriProxy) -> None:
     """Lose the link while a phone rings, and have it back when somebody has answered in vain."""
     rings = proxy.seen(rf"^Dial \d+{troubles.INSISTENT} RINGING")

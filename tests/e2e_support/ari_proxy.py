@@ -59,6 +59,15 @@ class _Awaited:
     times: int
     came: asyncio.Future[None]
 
+    def comes_with(self, line: str) -> bool:
+        """Say whether a line is what is waited for; whoever waits hears of it."""
+        if not self.pattern.search(line):
+            return False
+        self.times -= 1
+        if self.times <= 0 and not self.came.done():
+            self.came.set_result(None)
+        return self.times <= 0
+
 
 @dataclass
 class AriProxy:
@@ -70,6 +79,7 @@ class AriProxy:
 
     port: int
     _faults: list[Fault] = field(default_factory=list)
+    _lost: list[_Awaited] = field(default_factory=list)
     _awaited: list[_Awaited] = field(default_factory=list)
     _numbers: dict[str, str] = field(default_factory=dict)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
@@ -96,6 +106,12 @@ class AriProxy:
         """Give what is done when so many requests or events that fit have passed."""
         came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._awaited.append(_Awaited(re.compile(pattern), times, came))
+        return came
+
+    def lose_with_link(self, pattern: str) -> asyncio.Future[None]:
+        """Lose the next event that fits, and the link in its place; give what is done then."""
+        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lost.append(_Awaited(re.compile(pattern), 1, came))
         return came
 
     def attempt_of(self, number: str) -> str:
@@ -221,8 +237,12 @@ class AriProxy:
                     late.add(task)
                     task.add_done_callback(late.discard)
                 else:
+                    line = self._named(name_of_event(json.loads(payload)))
+                    if self._is_lost(line):
+                        self.reset()
+                        return
                     link.to_client.write(raw)
-                    self._tell(self._named(name_of_event(json.loads(payload))))
+                    self._tell(line)
 
     async def _ask(self, raw: bytes, request: dict[str, Any], link: _Link) -> None:
         """Hand a request of the WebSocket on, or refuse it."""
@@ -262,12 +282,12 @@ class AriProxy:
         return _ATTEMPT.sub(lambda found: self._numbers.get(found[0], found[0]), line)
 
     def _tell(self, line: str) -> None:
-        for awaited in self._awaited:
-            if awaited.pattern.search(line):
-                awaited.times -= 1
-                if awaited.times <= 0 and not awaited.came.done():
-                    awaited.came.set_result(None)
-        self._awaited = [awaited for awaited in self._awaited if awaited.times > 0]
+        self._awaited = [awaited for awaited in self._awaited if not awaited.comes_with(line)]
+
+    def _is_lost(self, line: str) -> bool:
+        before = len(self._lost)
+        self._lost = [awaited for awaited in self._lost if not awaited.comes_with(line)]
+        return len(self._lost) < before
 
 
 @asynccontextmanager

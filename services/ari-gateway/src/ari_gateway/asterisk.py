@@ -23,7 +23,7 @@ from ari_gateway.prompts import PromptCheck
 from ari_gateway.sessions.adoption import clear_strays, take_over
 from ari_gateway.sessions.endings import CallFailed
 from ari_gateway.sessions.ledger import Ledger
-from ari_gateway.sessions.legs import LegState
+from ari_gateway.sessions.legs import Leg, LegState
 from ari_gateway.sessions.live import LiveCall
 from ari_gateway.sessions.manager import SessionManager
 from servicekit.errors import StartupError
@@ -192,8 +192,14 @@ class AsteriskState:
             if not await self._ari.live_recording_exists(name):
                 live.waits.resolve("recorded", name, value=True)
         leg = live.operator
-        if leg and leg.state is not LegState.GONE and leg.channel_id not in states:
-            if leg.state is not LegState.UP:
-                # He may have answered, and Asterisk hung up on him: he may be rung again.
-                live.record.operators_tried.remove(live.record.operator_extension)
+        if leg is not None and leg.state is not LegState.GONE:
+            self._settle_operator(live, leg, states.get(leg.channel_id, ""))
+
+    def _settle_operator(self, live: LiveCall, leg: Leg, state: str) -> None:
+        if leg.state is not LegState.UP and state in ("", "Up"):
+            # Who answers without a link is hung up on by Asterisk, perhaps in this very moment.
+            live.record.let_ring_again()
+        if state == "":
             live.operator_lost(leg)
+        elif state == "Up":
+            live.operator_answered(leg)

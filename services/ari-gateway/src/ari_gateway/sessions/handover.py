@@ -151,9 +151,8 @@ async def _rings_on(call: Call, desk: OperatorDesk) -> Leg | None:
         if leg.state is LegState.UP:
             return leg
         desk.rota.let_go(live.plan.attempt_id, extension)
-    # Whoever answered while nobody led the call was hung up on, perhaps only now: he may be rung
-    # again.
-    live.record.operators_tried.remove(extension)
+    # Whoever answered while nobody led the call was hung up on, perhaps only now.
+    live.record.let_ring_again()
     return None
 
 

@@ -230,11 +230,15 @@ class LiveCall:
     def _apply_to_operator(self, leg: Leg, event: ev.Event) -> None:
         match event:
             case ev.StasisStart():
-                if leg.move(LegState.UP):
-                    self.waits.resolve("operator", leg.channel_id, LegState.UP)
+                self.operator_answered(leg)
             case ev.ChannelHangupRequest() | ev.StasisEnd() | ev.ChannelDestroyed():
                 if leg.state is LegState.UP or isinstance(event, ev.ChannelDestroyed):
                     self.operator_lost(leg)
+
+    def operator_answered(self, leg: Leg) -> None:
+        """The operator's channel is up and ours to bridge."""
+        if leg.move(LegState.UP):
+            self.waits.resolve("operator", leg.channel_id, LegState.UP)
 
     def operator_lost(self, leg: Leg) -> None:
         """The operator's channel is gone."""

@@ -51,6 +51,11 @@ class Record:
         """Note who refused for lack of credit, each once."""
         self.out_of_credit.extend(name for name in providers if name not in self.out_of_credit)
 
+    def let_ring_again(self) -> None:
+        """Forget that the operator rung last was tried: that he was not had is not his doing."""
+        if self.operator_extension in self.operators_tried:
+            self.operators_tried.remove(self.operator_extension)
+
     def judge(self, *, inbound: bool) -> Verdict:
         """Say what the call came to."""
         return judge(
