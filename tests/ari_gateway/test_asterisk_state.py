@@ -21,7 +21,7 @@ from support.timing import running
 
 def state_of(here: House) -> AsteriskState:
     """Make the state of a house's Asterisk."""
-    ari = AriRest(AriAddress("http://asterisk/ari", "u", "p", "salehi"), transport=here.asterisk)
+    ari = AriRest(AriAddress("http://asterisk/ari", "u", "p", "salehi"), http=here.asterisk)
     prompts = PromptCheck(ari, "salehi", sounds="sound:custom/en", prompts=[], sound_dir=None)
     return AsteriskState(ari, lambda: here.manager, here.ledger, prompts, "salehi")
 
@@ -196,9 +196,7 @@ async def test_waiting_for_asterisk_ends_with_a_line() -> None:
     """An Asterisk that never answers is one line after the wait, naming the address."""
     asterisk = Asterisk({})
     asterisk.failing["GET", "/asterisk"] = 0
-    async with AriRest(
-        AriAddress("http://asterisk/ari", "u", "p", "salehi"), transport=asterisk
-    ) as ari:
+    async with AriRest(AriAddress("http://asterisk/ari", "u", "p", "salehi"), http=asterisk) as ari:
         with pytest.raises(StartupError, match="ARI_BASE_URL=http://asterisk/ari does not answer"):
             await wait_for_asterisk(ari, base_url="http://asterisk/ari", username="u", wait_s=10)
     assert asyncio.get_running_loop().time() == pytest.approx(10, abs=1)

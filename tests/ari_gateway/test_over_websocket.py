@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
-import httpx
+import aiohttp
 import orjson
 import pytest
-from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from ari_gateway.ari import errors
@@ -18,7 +18,8 @@ from ari_gateway.ari import events as ev
 from ari_gateway.ari.link import EventLink, LinkAddress, LinkHandlers
 from ari_gateway.ari.over_websocket import WebSocketTransport
 from ari_gateway.ari.rest import AriAddress, AriRest, Originate
-from ari_gateway.ari.transport import Request
+from ari_gateway.ari.transport import Answer, Request
+from gateway_support.over_http import OverHttp
 from support.timing import eventually
 
 pytestmark = pytest.mark.real_time
@@ -77,10 +78,10 @@ class Asterisk:
         """Send something to the newest connection."""
         await self.sockets[-1].send(orjson.dumps(message), text=True)
 
-    def serve_http(self, request: httpx.Request) -> httpx.Response:
+    def serve_http(self, request: Request) -> Answer:
         """Answer one request over HTTP."""
-        self.over_http.append((request.method, request.url.path.removeprefix("/ari")))
-        return httpx.Response(200, json={"status": {"startup_time": "today"}})
+        self.over_http.append((request.method, request.path.partition("?")[0]))
+        return Answer(200, "OK", b'{"status": {"startup_time": "today"}}', is_json=True)
 
 
 class Linked:
@@ -129,19 +130,19 @@ async def linked(
     *,
     on_up: Callable[[AriRest], Awaitable[None]] | None = None,
     timeout_s: float = 5.0,
-    pings_s: tuple[float, float] = (5.0, 10.0),
+    ping_after_s: float = 5.0,
 ) -> AsyncIterator[Linked]:
-    """Run a client and its link against a server; `pings_s`: how often, and answered within."""
+    """Run a client and its link against a server."""
     async with (
         serve(asterisk.talk, "127.0.0.1", 0, max_size=65_535) as listening,
         AriRest(
             AriAddress("http://asterisk/ari", "u", "p", "app", timeout_s),
-            transport=httpx.MockTransport(asterisk.serve_http),
+            http=OverHttp(asterisk.serve_http),
         ) as ari,
     ):
         port = listening.sockets[0].getsockname()[1]
         url = f"ws://127.0.0.1:{port}/ari/events"
-        address = LinkAddress(url, "u", "p", "app", 2, *pings_s)
+        address = LinkAddress(url, "u", "p", "app", 2, ping_after_s)
         world = Linked(asterisk, ari)
         if on_up is not None:
             world.on_up = lambda: on_up(ari)
@@ -293,11 +294,14 @@ async def test_a_socket_that_is_closing_takes_nothing() -> None:
     request = Request("DELETE", "/channels/c", None, timeout_s=1)
     async with serve(asterisk.talk, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        async with connect(f"ws://127.0.0.1:{port}") as socket:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"ws://127.0.0.1:{port}", decode_text=False) as socket,
+        ):
             transport = WebSocketTransport()
             await transport.connected(socket)
             assert not transport.takes(request)
-            transport.answered(orjson.loads(await socket.recv()))
+            transport.answered(orjson.loads((await socket.receive()).data))
             assert transport.takes(request)
             await socket.close()
             assert not transport.takes(request)
@@ -382,7 +386,7 @@ async def test_a_link_that_drops_while_it_is_looked_at_is_made_again() -> None:
 async def test_a_stalled_link_is_noticed() -> None:
     """A socket that stays open and answers no ping is lost, and its requests with it."""
     asterisk = Asterisk()
-    async with linked(asterisk, pings_s=(0.1, 0.2)) as world:
+    async with linked(asterisk, ping_after_s=0.2) as world:
         await world.uses_websocket()
         asterisk.sockets[-1].transport.pause_reading()
         with pytest.raises(errors.AriUnavailable):
@@ -392,6 +396,6 @@ async def test_a_stalled_link_is_noticed() -> None:
 
 
 def test_a_stall_is_noticed_within_twenty_seconds() -> None:
-    """By default ping and patience add up to less than twenty seconds."""
+    """By default ping and patience, each to the next full second, stay below twenty seconds."""
     address = LinkAddress("ws://asterisk", "u", "p", "app")
-    assert address.ping_every_s + address.pong_within_s < 20
+    assert math.ceil(address.ping_after_s + 1) + math.ceil(address.ping_after_s / 2 + 1) < 20

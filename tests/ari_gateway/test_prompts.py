@@ -22,9 +22,7 @@ def asterisk() -> Asterisk:
 @pytest.fixture
 async def check(asterisk: Asterisk) -> AsyncIterator[PromptCheck]:
     """Give a running check of two prompts."""
-    async with AriRest(
-        AriAddress("http://asterisk/ari", "u", "p", "salehi"), transport=asterisk
-    ) as ari:
+    async with AriRest(AriAddress("http://asterisk/ari", "u", "p", "salehi"), http=asterisk) as ari:
         check = PromptCheck(
             ari,
             "salehi",

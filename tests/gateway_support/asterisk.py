@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-import httpx
 import orjson
 
 from ari_gateway.ari import events as ev
+from ari_gateway.ari.errors import AriUnavailable
+from ari_gateway.ari.transport import Answer, Request
 
 PROMPT_S = 3.0
 WAV = b"RIFF....WAVEfmt audio"
@@ -43,18 +45,23 @@ class FarEnd:
     says: list[float | None] = field(default_factory=list)
 
 
+def answer(status: int, json: Any = None) -> Answer:
+    """Answer as Asterisk does."""
+    return Answer(status, "", b"" if json is None else orjson.dumps(json), is_json=True)
+
+
 def nobody(_event: ev.Event) -> None:
     """Stand for a link that is away: events are lost."""
 
 
-class Asterisk(httpx.AsyncBaseTransport):
+class Asterisk:
     """The REST side; `tell` gets every event.
 
     Attributes:
         requests: method and path of every request, in order.
         originated: body of every originate.
         patience_s: how long each originate might wait for a connection.
-        failing: status to answer instead, by (method, path prefix).
+        failing: status to answer instead, by (method, path prefix); 0 for no answer.
         losing: method and path of requests whose answer is lost, each once, and whether they are
             carried out.
         missing: prompts that cannot be played.
@@ -89,28 +96,30 @@ class Asterisk(httpx.AsyncBaseTransport):
         self.stored: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def close(self) -> None:
+        """Let go of nothing."""
+
+    async def send(self, request: Request) -> Answer:
         """Answer one request."""
-        path = request.url.path.removeprefix("/ari")
+        path = unquote(urlsplit(request.path).path)
         self.requests.append((request.method, path))
         for (method, prefix), status in self.failing.items():
             if request.method == method and path.startswith(prefix):
                 if status == 0:
-                    raise httpx.ConnectError("refused", request=request)
-                return httpx.Response(status, json={"message": "as the test wants"})
+                    raise AriUnavailable("as the test wants")
+                return answer(status, {"message": "as the test wants"})
         body = orjson.loads(request.content) if request.content else {}
-        if (request.method, path) == ("POST", "/channels"):
-            timeout = request.extensions["timeout"]
-            self.patience_s.append(timeout["pool"] + timeout["connect"])
+        if request.sent_within_s is not None:
+            self.patience_s.append(request.sent_within_s)
         for lost in self.losing:
             if (request.method, path) == lost[:2]:
                 self.losing.remove(lost)
                 if lost[2]:
                     self._answer(request.method, path.strip("/").split("/"), body)
-                raise httpx.ReadTimeout("as the test wants")
+                raise AriUnavailable("as the test wants")
         return self._answer(request.method, path.strip("/").split("/"), body)
 
-    def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> httpx.Response:
+    def _answer(self, method: str, parts: list[str], body: dict[str, Any]) -> Answer:
         by_resource = {
             "channels": self._answer_channels,
             "bridges": self._answer_bridges,
@@ -121,113 +130,106 @@ class Asterisk(httpx.AsyncBaseTransport):
             return by_resource[parts[0]](method, parts[1:], body)
         match method, parts:
             case "GET", ["asterisk", "info"]:
-                return httpx.Response(200, json={"status": {"startup_time": self.startup_time}})
+                return answer(200, {"status": {"startup_time": self.startup_time}})
             case "GET", ["applications", _]:
                 belongs = {
                     "channel_ids": [name for name in self.channels if name not in self.foreign],
                     "bridge_ids": [name for name in self.bridges if name not in self.foreign],
                 }
-                return httpx.Response(200, json=belongs)
+                return answer(200, belongs)
             case ("POST", ["applications", _, "subscription"]) | (
                 "PUT",
                 ["applications", _, "eventFilter"],
             ):
-                return httpx.Response(200, json={})
+                return answer(200, {})
         raise AssertionError(f"the fake does not know {method} {parts}")
 
-    def _answer_channels(
-        self, method: str, parts: list[str], body: dict[str, Any]
-    ) -> httpx.Response:
+    def _answer_channels(self, method: str, parts: list[str], body: dict[str, Any]) -> Answer:
         match method, parts:
             case "POST", []:
                 return self._originate(body)
             case "GET", []:
                 found = [{"id": name, "state": self.state_of(name)} for name in self.channels]
-                return httpx.Response(200, json=found)
+                return answer(200, found)
             case "GET", [name]:
-                return httpx.Response(200 if name in self.channels else 404, json={})
+                return answer(200 if name in self.channels else 404, {})
             case "DELETE", [name]:
                 return self._delete_channel(name)
             case "POST", [name, "answer" | "variable"]:
-                return httpx.Response(204 if name in self.channels else 404, json={})
+                return answer(204 if name in self.channels else 404, {})
             case "POST", [name, "play"]:
                 return self._play(name, body)
             case "POST", [name, "record"]:
                 return self._record(name, body)
         raise AssertionError(f"the fake does not know {method} channels {parts}")
 
-    def _answer_bridges(
-        self, method: str, parts: list[str], body: dict[str, Any]
-    ) -> httpx.Response:
+    def _answer_bridges(self, method: str, parts: list[str], body: dict[str, Any]) -> Answer:
         match method, parts:
             case "POST", [name] if name in self.bridges:
-                return httpx.Response(409, json={"message": "exists"})
+                return answer(409, {"message": "exists"})
             case "POST", [name]:
                 self.bridges[name] = set()
             case "GET", [name]:
                 members = self.bridges.get(name)
                 status = 404 if members is None else 200
-                return httpx.Response(status, json={"channels": sorted(members or ())})
+                return answer(status, {"channels": sorted(members or ())})
             case "POST", [name, "play"]:
                 if self.announcers_missing:
-                    return httpx.Response(500, json={"message": "Could not create channel"})
+                    return answer(500, {"message": "Could not create channel"})
                 self.playbacks[body["playbackId"]] = self._spawn(self._playing("", body))
             case "POST", [name, "addChannel"]:
                 if not set(body["channel"]) <= set(self.channels):
-                    return httpx.Response(400, json={"message": "Channel not found"})
+                    return answer(400, {"message": "Channel not found"})
                 self.bridges[name].update(body["channel"])
             case "DELETE", [name]:
                 self.bridges.pop(name, None)
             case _:
                 raise AssertionError(f"the fake does not know {method} bridges {parts}")
-        return httpx.Response(200, json={})
+        return answer(200, {})
 
-    def _answer_playbacks(
-        self, method: str, parts: list[str], _body: dict[str, Any]
-    ) -> httpx.Response:
+    def _answer_playbacks(self, method: str, parts: list[str], _body: dict[str, Any]) -> Answer:
         known = parts[0] in self.playbacks
         if known and method == "DELETE":
             self.playbacks.pop(parts[0]).cancel()
             self.tell(
                 ev.PlaybackFinished(self.playing_to.get(parts[0], ""), parts[0], failed=False)
             )
-        return httpx.Response(200 if known else 404, json={})
+        return answer(200 if known else 404, {})
 
-    def _answer_recordings(
-        self, method: str, parts: list[str], _body: dict[str, Any]
-    ) -> httpx.Response:
+    def _answer_recordings(self, method: str, parts: list[str], _body: dict[str, Any]) -> Answer:
         match method, parts:
             case _, ["live", name, *_] if name not in self.recordings:
-                return httpx.Response(404, json={})
+                return answer(404, {})
             case "POST", ["live", name, "stop"]:
                 self._finish_recording(name)
             case "GET", ["stored"]:
-                return httpx.Response(200, json=[{"name": name} for name in self.stored])
+                return answer(200, [{"name": name} for name in self.stored])
             case "GET", ["stored", name, "file"]:
                 if name not in self.stored:
-                    return httpx.Response(404, json={"message": "Recording not found"})
-                return httpx.Response(200, content=WAV if self.gives_up_s is None else bytes(999))
+                    return answer(404, {"message": "Recording not found"})
+                audio = WAV if self.gives_up_s is None else bytes(999)
+                return Answer(200, "", audio, is_json=False)
             case "DELETE", ["stored", name]:
                 self.stored.discard(name)
-        return httpx.Response(200, json={})
+        return answer(200, {})
 
     # channels
 
-    def _originate(self, body: dict[str, Any]) -> httpx.Response:
+    def _originate(self, body: dict[str, Any]) -> Answer:
         self.originated.append(body)
         name = body["channelId"]
         if name in self.channels:
-            return httpx.Response(409, json={"message": "exists"})
+            return answer(409, {"message": "exists"})
         far_end = self.far_ends.get(body["endpoint"])
         if far_end is None:
-            return httpx.Response(500, json={"message": "Allocation failed"})
+            return answer(500, {"message": "Allocation failed"})
         self.channels[name] = far_end
         together = sum(channel is far_end for channel in self.channels.values())
         self.most_together[body["endpoint"]] = max(
             together, self.most_together.get(body["endpoint"], 0)
         )
         self._spawn(self._ring(name, far_end, body))
-        return httpx.Response(200, json={"id": name})
+        return answer(200, {"id": name})
 
     async def _ring(self, name: str, far_end: FarEnd, body: dict[str, Any]) -> None:
         if not far_end.never_heard:
@@ -274,11 +276,11 @@ class Asterisk(httpx.AsyncBaseTransport):
             self.tell(ev.ChannelHangupRequest(name, soft=False))
             self._destroy(name, 16, "Up")
 
-    def _delete_channel(self, name: str) -> httpx.Response:
+    def _delete_channel(self, name: str) -> Answer:
         if name not in self.channels:
-            return httpx.Response(404, json={})
+            return answer(404, {})
         self._destroy(name, 16, "Up")
-        return httpx.Response(204)
+        return answer(204)
 
     def _destroy(self, name: str, cause: int, state: str, sip_status: int = 0) -> None:
         del self.channels[name]
@@ -289,13 +291,13 @@ class Asterisk(httpx.AsyncBaseTransport):
 
     # playing and recording
 
-    def _play(self, name: str, body: dict[str, Any]) -> httpx.Response:
+    def _play(self, name: str, body: dict[str, Any]) -> Answer:
         if name not in self.channels:
-            return httpx.Response(404, json={})
+            return answer(404, {})
         self.played.append(body["media"].rpartition("/")[2])
         self.playing_to[body["playbackId"]] = name
         self.playbacks[body["playbackId"]] = self._spawn(self._playing(name, body))
-        return httpx.Response(201, json={})
+        return answer(201, {})
 
     async def _playing(self, name: str, body: dict[str, Any]) -> None:
         playback_id = body["playbackId"]
@@ -308,9 +310,9 @@ class Asterisk(httpx.AsyncBaseTransport):
     def _is_gone(self, name: str) -> bool:
         return bool(name) and name not in self.channels
 
-    def _record(self, name: str, body: dict[str, Any]) -> httpx.Response:
+    def _record(self, name: str, body: dict[str, Any]) -> Answer:
         if name not in self.channels:
-            return httpx.Response(404, json={})
+            return answer(404, {})
         self.recordings[body["name"]] = name
         if self.gives_up_s is not None:
             self._spawn(self._give_up(body["name"], self.gives_up_s))
@@ -318,7 +320,7 @@ class Asterisk(httpx.AsyncBaseTransport):
         after_s = says.pop(0) if says else None
         if after_s is not None:
             self._spawn(self._talk(name, after_s))
-        return httpx.Response(201, json={})
+        return answer(201, {})
 
     async def _talk(self, name: str, after_s: float) -> None:
         """Talk some time after the recording begins: when what plays has ended."""

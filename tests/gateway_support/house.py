@@ -138,7 +138,7 @@ class House:
 
     def rest(self) -> AriRest:
         """Make another client of this house's Asterisk."""
-        return AriRest(_ADDRESS, transport=self.asterisk)
+        return AriRest(_ADDRESS, http=self.asterisk)
 
     async def placed(
         self, attempt_id: str | None = None, *, originate_before: datetime | None = None
@@ -214,7 +214,7 @@ async def house(
     ears, clock = Ears(*replies), HandClock()
     record, pressure = ledger or MemoryLedger(), Backpressure(clock=clock)
     stop = asyncio.Event()
-    async with AriRest(_ADDRESS, transport=asterisk) as ari:
+    async with AriRest(_ADDRESS, http=asterisk) as ari:
         manager = SessionManager(
             tools=replace(
                 _tools(ari, ears, dispositions or DispositionTable(), clock, rota),

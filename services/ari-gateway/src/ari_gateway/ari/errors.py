@@ -1,4 +1,4 @@
-"""What can go wrong with Asterisk, in our words; nobody above this package knows httpx."""
+"""What can go wrong with Asterisk, in our words; nobody above this package knows aiohttp."""
 
 from __future__ import annotations
 

@@ -13,15 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+import aiohttp
 import orjson
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import (
-    ConnectionClosedOK,
-    InvalidHandshake,
-    InvalidStatus,
-    WebSocketException,
-)
 
 from ari_gateway.ari.errors import (
     AriEventInvalid,
@@ -30,7 +24,7 @@ from ari_gateway.ari.errors import (
     AriUntrusted,
 )
 from ari_gateway.ari.events import Event, parse
-from ari_gateway.ari.over_websocket import WebSocketTransport
+from ari_gateway.ari.over_websocket import Socket, WebSocketTransport
 from ari_gateway.ari.tls import untrusted
 from ari_gateway.ari.transport import basic
 from ari_gateway.metrics import ARI_EVENTS, ASTERISK_LINK_UP
@@ -39,8 +33,8 @@ log = structlog.get_logger(__name__)
 
 _RETRY_FIRST_S = 0.2
 _RETRY_MAX_S = 2.0
-# Frames waiting to be looked at before Asterisk is no longer read from.
-_FRAMES_AHEAD = 1024
+_LONGEST_GOODBYE_S = 0.5
+_FRAMES = {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}
 
 
 @dataclass(frozen=True)
@@ -50,8 +44,8 @@ class LinkAddress:
     Attributes:
         url: for example `ws://127.0.0.1:8088/ari/events`.
         timeout_s: longest wait for a connection, seconds.
-        ping_every_s: how often Asterisk is asked for a sign of life, seconds.
-        pong_within_s: a link without an answer to that for so long is lost, seconds.
+        ping_after_s: after so many seconds of silence Asterisk is asked for a sign of life; half
+            as long after that, a link that is still silent is lost.
         tls: whose certificates are believed, where the url begins with wss.
     """
 
@@ -60,8 +54,7 @@ class LinkAddress:
     password: str
     app: str
     timeout_s: float = 10.0
-    ping_every_s: float = 5.0
-    pong_within_s: float = 10.0
+    ping_after_s: float = 8.0
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
 
@@ -105,21 +98,22 @@ class EventLink:
         """
         linked = False
         wait_s = _RETRY_FIRST_S
-        while True:
-            try:
-                async with await self._connect() as socket:
-                    wait_s, linked = _RETRY_FIRST_S, True
-                    await self._serve(socket)
-            except AriUntrusted as error:
-                if not linked:
-                    raise
-                log.warning("no link to Asterisk", reason=str(error))
-            except (AriUnavailable, WebSocketException, OSError) as error:
-                log.warning("no link to Asterisk", reason=type(error).__name__)
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, _RETRY_MAX_S)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            while True:
+                try:
+                    async with await self._connect(session) as socket:
+                        wait_s, linked = _RETRY_FIRST_S, True
+                        await self._serve(socket)
+                except AriUntrusted as error:
+                    if not linked:
+                        raise
+                    log.warning("no link to Asterisk", reason=str(error))
+                except AriUnavailable as error:
+                    log.warning("no link to Asterisk", reason=str(error))
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, _RETRY_MAX_S)
 
-    async def _serve(self, socket: ClientConnection) -> None:
+    async def _serve(self, socket: Socket) -> None:
         """Read one connection until it ends."""
         self._waiting = []
         reading = asyncio.create_task(self._read(socket))
@@ -156,13 +150,11 @@ class EventLink:
         for event in waiting:
             self._handlers.on_event(event)
 
-    async def _read(self, socket: ClientConnection) -> None:
-        while True:
-            try:
-                frame = await socket.recv(decode=False)
-            except ConnectionClosedOK:
-                return
-            self._take(frame)
+    async def _read(self, socket: Socket) -> None:
+        while (message := await socket.receive()).type in _FRAMES:
+            self._take(message.data)
+        if message.type is not aiohttp.WSMsgType.CLOSE:
+            raise AriUnavailable(f"the link was cut off {socket.exception() or ''}".rstrip())
 
     def _take(self, frame: bytes) -> None:
         """Hand one frame on; one that is not understood is counted and left."""
@@ -188,28 +180,25 @@ class EventLink:
         if self._websocket is not None:
             self._websocket.answered(message)
 
-    async def _connect(self) -> ClientConnection:
+    async def _connect(self, session: aiohttp.ClientSession) -> Socket:
         address = self._address
         url = f"{address.url}?{urlencode({'app': address.app, 'subscribeAll': 'false'})}"
         try:
-            return await connect(
-                url,
-                additional_headers={"Authorization": basic(address.username, address.password)},
-                ssl=address.tls if address.url.startswith("wss:") else None,
-                compression=None,
-                proxy=None,
-                max_size=None,
-                open_timeout=address.timeout_s,
-                max_queue=_FRAMES_AHEAD,
-                ping_interval=address.ping_every_s,
-                ping_timeout=address.pong_within_s,
-                close_timeout=0.5,
-            )
-        except ssl.SSLCertVerificationError as error:
+            async with asyncio.timeout(address.timeout_s):
+                return await session.ws_connect(
+                    url,
+                    headers={"Authorization": basic(address.username, address.password)},
+                    ssl=address.tls,
+                    max_msg_size=0,
+                    heartbeat=address.ping_after_s,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_LONGEST_GOODBYE_S),
+                    decode_text=False,
+                )
+        except aiohttp.ClientConnectorCertificateError as error:
             raise untrusted(error) from error
-        except InvalidStatus as error:
-            if error.response.status_code in (401, 403):
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status in (401, 403):
                 raise AriUnauthorized("refused at the events WebSocket") from error
-            raise AriUnavailable(f"WebSocket answered {error.response.status_code}") from error
-        except (InvalidHandshake, TimeoutError) as error:
+            raise AriUnavailable(f"the events WebSocket was answered {error.status}") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise AriUnavailable(type(error).__name__) from error

@@ -13,18 +13,19 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+import aiohttp
 import orjson
 import structlog
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
-from websockets.protocol import State
 
 from ari_gateway.ari.errors import AriEventInvalid, AriUnavailable
 from ari_gateway.ari.transport import Answer, Request
 
 log = structlog.get_logger(__name__)
+
+Socket: TypeAlias = aiohttp.ClientWebSocketResponse[Literal[False]]
+"""An events WebSocket; its frames are bytes."""
 
 # Asterisk closes the socket at a frame over 64 KiB; quoting JSON as text may double its length.
 _LONGEST_CONTENT_BYTES = 30_000
@@ -45,16 +46,20 @@ class WebSocketTransport:
     """Carries requests while a link is there on which Asterisk has answered one."""
 
     def __init__(self) -> None:
-        self._socket: ClientConnection | None = None
+        self._socket: Socket | None = None
         self._answers = False
         self._ids = itertools.count(1)
         self._sent: dict[str, _Sent] = {}
 
-    async def connected(self, socket: ClientConnection) -> None:
-        """Ask on a new link whether Asterisk answers requests there."""
+    async def connected(self, socket: Socket) -> None:
+        """Ask on a new link whether Asterisk answers requests there.
+
+        Raises:
+            AriUnavailable: it is lost already.
+        """
         self._socket = socket
         frame, _ = self._write(_QUESTION)
-        await socket.send(frame, text=True)
+        await _send(socket, frame)
 
     def lost(self) -> None:
         """The link is gone, and with it every answer that has not come."""
@@ -70,7 +75,7 @@ class WebSocketTransport:
         return (
             self._answers
             and self._socket is not None
-            and self._socket.state is State.OPEN
+            and not self._socket.closed
             and not request.apart
             and len(request.content or b"") <= _LONGEST_CONTENT_BYTES
             and not self._overdue()
@@ -83,12 +88,10 @@ class WebSocketTransport:
         frame, answer = self._write(request)
         try:
             async with asyncio.timeout(request.timeout_s):
-                await self._socket.send(frame, text=True)
+                await _send(self._socket, frame)
                 return await answer
         except TimeoutError as error:
             raise AriUnavailable(f"no answer within {request.timeout_s:g} s") from error
-        except ConnectionClosed as error:
-            raise AriUnavailable("the link was lost while sending") from error
         finally:
             answer.cancel()  # an answer that comes late finds nobody
 
@@ -129,6 +132,13 @@ class WebSocketTransport:
         oldest = next(iter(self._sent.values()), None)
         now_s = asyncio.get_running_loop().time()
         return oldest is not None and now_s - oldest.at_s > _OVERDUE_S
+
+
+async def _send(socket: Socket, frame: bytes) -> None:
+    try:
+        await socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+    except ConnectionError as error:
+        raise AriUnavailable("the link was lost while sending") from error
 
 
 def _read(message: Mapping[str, Any]) -> Answer:

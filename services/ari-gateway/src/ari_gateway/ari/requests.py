@@ -10,10 +10,9 @@ from typing import Any
 import orjson
 
 from ari_gateway.ari.errors import AriUnavailable
-from ari_gateway.ari.over_http import HttpTransport
 from ari_gateway.ari.over_websocket import WebSocketTransport
 from ari_gateway.ari.refusals import refusal_of
-from ari_gateway.ari.transport import Request
+from ari_gateway.ari.transport import Request, Transport
 from ari_gateway.metrics import ARI_REQUEST_SECONDS
 
 # Plain, because a retry library costs as much on every request as the request itself.
@@ -24,7 +23,7 @@ class Requests:
     """Requests go over the events WebSocket while that takes them, else over HTTP."""
 
     def __init__(
-        self, http: HttpTransport, websocket: WebSocketTransport | None, timeout_s: float
+        self, http: Transport, websocket: WebSocketTransport | None, timeout_s: float
     ) -> None:
         """Send by these ways; each answer is waited for up to `timeout_s` seconds."""
         self._http = http

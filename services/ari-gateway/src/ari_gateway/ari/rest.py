@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import quote
 
-import httpx
 import orjson
 
 from ari_gateway.ari.errors import AriNotFound
 from ari_gateway.ari.over_http import HttpTransport
 from ari_gateway.ari.over_websocket import WebSocketTransport
 from ari_gateway.ari.requests import Requests
-from ari_gateway.ari.transport import basic
+from ari_gateway.ari.transport import Transport, basic
 from ari_gateway.metrics import ORIGINATE_SECONDS
 
 
@@ -89,17 +88,14 @@ class AriRest:
         originate_took: told after each originate how long Asterisk took for it, seconds.
     """
 
-    def __init__(
-        self, address: AriAddress, *, transport: httpx.AsyncBaseTransport | None = None
-    ) -> None:
-        """Make the client; `transport` stands in for the network in tests."""
+    def __init__(self, address: AriAddress, *, http: Transport | None = None) -> None:
+        """Make the client, in a running event loop; `http` stands in for HTTP in tests."""
         self.address = address
-        self._http = HttpTransport(
+        self._http = http or HttpTransport(
             address.base_url,
             basic(address.username, address.password),
             max_connections=address.max_connections,
             tls=address.tls,
-            network=transport,
         )
         self._app = f"/applications/{_part(address.app)}"
         self.websocket = WebSocketTransport() if address.over_websocket else None

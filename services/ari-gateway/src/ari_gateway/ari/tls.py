@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import cast
+
+import aiohttp
 
 from ari_gateway.ari.errors import AriUntrusted
 from servicekit.errors import StartupError
@@ -48,12 +51,11 @@ def believing(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def untrusted(error: ssl.SSLCertVerificationError) -> AriUntrusted:
+def untrusted(error: aiohttp.ClientConnectorCertificateError) -> AriUntrusted:
     """Say in one line why a certificate is refused and what to do."""
-    what = error.verify_message.rstrip(".")
-    return AriUntrusted(
-        f"its certificate is refused ({what}): {_WHAT_TO_DO.get(error.verify_code, _GET_ANOTHER)}"
-    )
+    refused = cast("ssl.SSLCertVerificationError", error.certificate_error)
+    what, to_do = refused.verify_message, _WHAT_TO_DO.get(refused.verify_code, _GET_ANOTHER)
+    return AriUntrusted(f"its certificate is refused ({what.rstrip('.')}): {to_do}")
 
 
 def _why(error: OSError) -> str:

@@ -64,3 +64,7 @@ class Transport(Protocol):
             AriUnavailable: no answer came; what became of the request is unknown.
         """
         ...
+
+    async def close(self) -> None:
+        """Let go of what requests travel on."""
+        ...
