@@ -11,6 +11,7 @@ import pytest
 from ari_gateway.ari import events as ev
 from ari_gateway.sessions.admission import AtCapacity
 from ari_gateway.sessions.outcome import Intent
+from ari_gateway.sessions.talk import Talk
 from ari_gateway.understanding import NotUnderstood, Understood
 from gateway_support.asterisk import FarEnd
 from gateway_support.house import CUSTOMER, OPERATOR, MemoryLedger, house, plan_of
@@ -129,6 +130,35 @@ async def test_leaving_while_understood_is_a_hangup() -> None:
     async with house(FarEnd(leaves_s=6.0, says=[1.0]), Intent.YES) as here:
         here.ears.takes_s = 30
         assert told(await here.call()) == "hangup"
+        assert here.asterisk.is_empty
+
+
+async def test_leaving_while_a_reply_is_stored_leaves_no_audio() -> None:
+    """Who leaves between the end of his reply and its file leaves nothing on Asterisk's disk."""
+    async with house(FarEnd(says=[1.0])) as here:
+        here.asterisk.stores_late_s = 0.5
+        attempt_id = await here.placed()
+        while not any(path.endswith("-r0/stop") for _, path in here.asterisk.requests):
+            await asyncio.sleep(0.01)
+        here.asterisk.leave(attempt_id)
+        assert told(await here.ended(attempt_id)) == "hangup"
+        await asyncio.sleep(1)
+        assert here.asterisk.is_empty
+
+
+async def test_an_event_that_is_too_much_ends_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When an event breaks a call, that call fails and is cleared away; its neighbour goes on."""
+    real = Talk.started
+
+    def breaks(talk: Talk) -> None:
+        monkeypatch.setattr(Talk, "started", real)
+        raise ArithmeticError
+
+    monkeypatch.setattr(Talk, "started", breaks)
+    async with house(FarEnd(says=[1.0, 1.0]), Intent.NO, Intent.NO) as here:
+        attempts = [await here.placed(), await here.placed()]
+        results = sorted([told(await here.ended(attempt)) for attempt in attempts])
+        assert results == ["failed:internal_error", "not_interested"]
         assert here.asterisk.is_empty
 
 

@@ -23,6 +23,11 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
+def later() -> asyncio.Future[bool]:
+    """Give what is not done yet."""
+    return asyncio.get_running_loop().create_future()
+
+
 async def say(talk: Talk, *words: tuple[float, float]) -> None:
     """Talk: pairs of a pause and a length, seconds; told 400 ms after each as Asterisk does."""
     for pause_s, length_s in words:
@@ -48,7 +53,7 @@ async def test_listening_ends_after_the_right_silence(
     talk = Talk()
     began_s = now_s()
     speaker = asyncio.create_task(say(talk, *words))
-    assert await talk.reply_ended(4.0, PATIENCE)
+    assert await talk.reply_ended(4.0, PATIENCE, later())
     assert now_s() - began_s == pytest.approx(ends_s, abs=0.01)
     await speaker
 
@@ -58,9 +63,23 @@ async def test_silence_from_the_start_has_its_own_limit() -> None:
     talk = Talk()
     began_s = now_s()
     click = asyncio.create_task(say(talk, (1.0, 0.02)))
-    assert not await talk.reply_ended(4.0, PATIENCE)
+    assert not await talk.reply_ended(4.0, PATIENCE, later())
     assert now_s() - began_s == pytest.approx(4.0, abs=0.01)
     await click
+
+
+@pytest.mark.parametrize(("words", "spoke"), [(((1.0, 9.0),), True), ((), False)])
+async def test_listening_ends_with_the_recording(
+    words: tuple[tuple[float, float], ...], *, spoke: bool
+) -> None:
+    """When the recording is full, or the line is silent without a packet, the wait is over."""
+    talk, recorded = Talk(), later()
+    speaker = asyncio.create_task(say(talk, *words))
+    asyncio.get_running_loop().call_later(3.0, recorded.set_result, True)
+    began_s = now_s()
+    assert await talk.reply_ended(4.0, PATIENCE, recorded) is spoke
+    assert now_s() - began_s == pytest.approx(3.0, abs=0.01)
+    await speaker
 
 
 async def speaks_at(here: House, attempt_id: str, after_s: float, length_s: float = 0.5) -> None:

@@ -66,6 +66,7 @@ class Asterisk:
             carried out.
         missing: prompts that cannot be played.
         announcers_missing: nothing can be played to a bridge.
+        stores_late_s: how long after its end a recording is stored.
         gives_up_s: what is recorded cannot be written; a recording ends by itself after so long.
         startup_time: changes when it is restarted.
         foreign: channels and bridges that are not in our application.
@@ -83,6 +84,7 @@ class Asterisk:
         self.losing: list[tuple[str, str, bool]] = []
         self.missing: set[str] = set()
         self.announcers_missing = False
+        self.stores_late_s = 0.0
         self.gives_up_s: float | None = None
         self.startup_time = "today"
         self.channels: dict[str, FarEnd] = {}
@@ -338,6 +340,16 @@ class Asterisk:
 
     def _finish_recording(self, name: str) -> None:
         channel = self.recordings.pop(name)
+        if self.stores_late_s:
+            self._spawn(self._store_late(channel, name))
+        else:
+            self._store(channel, name)
+
+    async def _store_late(self, channel: str, name: str) -> None:
+        await asyncio.sleep(self.stores_late_s)
+        self._store(channel, name)
+
+    def _store(self, channel: str, name: str) -> None:
         self.stored.add(name)
         self.tell(ev.RecordingFinished(channel, name))
 

@@ -187,7 +187,7 @@ class AsteriskState:
     async def _settle_waits(self, live: LiveCall, states: Mapping[str, str]) -> None:
         for playback_id in live.waits.open_about("played"):
             if not await self._ari.playback_exists(playback_id):
-                live.waits.resolve("played", playback_id, value=True)
+                live.played(playback_id, well=True)
         for name in live.waits.open_about("recorded"):
             if not await self._ari.live_recording_exists(name):
                 live.waits.resolve("recorded", name, value=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -146,6 +147,7 @@ def _state(live: LiveCall) -> calls_pb2.CallState.ValueType:
     return calls_pb2.CALL_STATE_DIALING
 
 
+@functools.lru_cache(maxsize=4096)  # a call is described a dozen times, with the same moments
 def _time(moment: datetime | None) -> Timestamp | None:
     if moment is None:
         return None

@@ -27,7 +27,7 @@ from ari_gateway.ari.events import Event, parse
 from ari_gateway.ari.over_websocket import Socket, WebSocketTransport
 from ari_gateway.ari.tls import untrusted
 from ari_gateway.ari.transport import basic
-from ari_gateway.metrics import ARI_EVENTS, ASTERISK_LINK_UP
+from ari_gateway.metrics import ASTERISK_LINK_UP, ari_events
 
 log = structlog.get_logger(__name__)
 
@@ -165,10 +165,10 @@ class EventLink:
                 return
             event = parse(message)
         except (orjson.JSONDecodeError, AriEventInvalid, KeyError, TypeError) as error:
-            ARI_EVENTS.labels("invalid").inc()
+            ari_events("invalid").inc()
             log.warning("an event was not understood", reason=type(error).__name__)
             return
-        ARI_EVENTS.labels(type(event).__name__ if event else "other").inc()
+        ari_events(type(event).__name__ if event else "other").inc()
         if event is None:
             return
         if self._waiting is None:

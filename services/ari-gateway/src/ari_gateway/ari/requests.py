@@ -13,7 +13,7 @@ from ari_gateway.ari.errors import AriUnavailable
 from ari_gateway.ari.over_websocket import WebSocketTransport
 from ari_gateway.ari.refusals import refusal_of
 from ari_gateway.ari.transport import Request, Transport
-from ari_gateway.metrics import ARI_REQUEST_SECONDS
+from ari_gateway.metrics import ari_request_seconds
 
 # Plain, because a retry library costs as much on every request as the request itself.
 _AGAIN_AFTER_S = (0.1, 0.3)
@@ -59,7 +59,7 @@ class Requests:
         try:
             answer = await sending
         finally:
-            ARI_REQUEST_SECONDS.labels(method, over).observe(time.perf_counter() - began)
+            ari_request_seconds(method, over).observe(time.perf_counter() - began)
         if answer.is_success:
             return answer.content
         raise refusal_of(answer)

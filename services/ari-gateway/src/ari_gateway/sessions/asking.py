@@ -8,7 +8,8 @@ before that it does not, because people greet while they pick up.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -23,7 +24,7 @@ from ari_gateway.sessions.turns import TurnUnderWay
 from ari_gateway.understanding import NotUnderstood, Understood
 
 if TYPE_CHECKING:
-    from ari_gateway.sessions.call import Call
+    from ari_gateway.sessions.call import Call, Filler
 
 log = structlog.get_logger(__name__)
 
@@ -95,12 +96,8 @@ async def _played_until_speech(
     if call.live.talk.beginnings - begun_before > _GREETINGS:
         return False  # an echo of the prompt, or noise, comes and goes
     await recording.arm()
-    async with background(call.live.talk.begins_anew()) as speaking:
-        either: set[asyncio.Future[Any]] = {speaking, playback.played}
-        first = asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        await call.until(first, LONGEST_PROMPT_S)
-        if playback.played.done() or not speaking.done():
-            return False
+    if not await call.until(call.live.talk.begins_anew(playback.played), LONGEST_PROMPT_S):
+        return False
     await playing.stop(call, playback)
     return True
 
@@ -109,7 +106,7 @@ async def _understood(call: Call, audio: bytes, turn: TurnUnderWay) -> Understoo
     """Understand a reply; while that takes long, tell the caller that we are still there."""
     attempt_id = call.live.plan.attempt_id
     try:
-        async with background(_filler(call, turn.ended_s)):
+        async with _filled(call, turn.ended_s):
             with turn.current():
                 understanding = call.tools.understanding.of(audio, attempt_id, turn.ended_s)
                 reply = await call.until(understanding, _LONGEST_UNDERSTANDING_S)
@@ -121,11 +118,15 @@ async def _understood(call: Call, audio: bytes, turn: TurnUnderWay) -> Understoo
     return reply
 
 
-async def _filler(call: Call, ended_s: float | None) -> None:
+def _filled(call: Call, ended_s: float | None) -> AbstractAsyncContextManager[object]:
     """Play the filler when no answer has begun for too long after the end of speech."""
     filler = call.tools.filler
     if filler is None or ended_s is None or not filler.playable():
-        return
+        return nullcontext()
+    return background(_fill(call, filler, ended_s))
+
+
+async def _fill(call: Call, filler: Filler, ended_s: float) -> None:
     await asyncio.sleep(max(0.0, ended_s + filler.after_s - asyncio.get_running_loop().time()))
     FILLERS.inc()
     try:

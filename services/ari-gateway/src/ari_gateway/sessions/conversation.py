@@ -9,7 +9,6 @@ import structlog
 
 from ari_gateway.ari.errors import AriError
 from ari_gateway.scenarios.registry import Scenario
-from ari_gateway.sessions.background import background
 from ari_gateway.sessions.call import Call
 from ari_gateway.sessions.dialing import accept, dial
 from ari_gateway.sessions.endings import CallFailed, CallOver
@@ -40,27 +39,26 @@ async def lead(call: Call, scenario: Scenario) -> None:
 async def converse(call: Call, scenario: Scenario) -> None:
     """Dial or answer, run the scenario, clear everything away, and judge what it came to."""
     live = call.live
-    async with background(live.pump()):
-        try:
-            if live.record.answered_at is None:
-                await (accept(call) if live.plan.inbound else dial(call))
-            await scenario.run(call)
-        except CallFailed as ending:
-            log.warning(
-                "a call failed",
-                reason=ending.failure.reason,
-                cause=str(ending.__cause__ or ""),
-            )
-            call.fail(ending.failure.reason, technical=ending.failure.technical)
-        except ScenarioChanged as error:
-            log.warning("a call of another version cannot be gone on with", reason=str(error))
-            call.fail("scenario_changed", technical=True)
-        except CallOver as ending:
-            log.debug("the call ended", how=type(ending).__name__)
-        finally:
-            call.end_turn()
-            if not live.abandoned:
-                await clear_away(call)
+    try:
+        if live.record.answered_at is None:
+            await (accept(call) if live.plan.inbound else dial(call))
+        await scenario.run(call)
+    except CallFailed as ending:
+        log.warning(
+            "a call failed",
+            reason=ending.failure.reason,
+            cause=str(ending.__cause__ or ""),
+        )
+        call.fail(ending.failure.reason, technical=ending.failure.technical)
+    except ScenarioChanged as error:
+        log.warning("a call of another version cannot be gone on with", reason=str(error))
+        call.fail("scenario_changed", technical=True)
+    except CallOver as ending:
+        log.debug("the call ended", how=type(ending).__name__)
+    finally:
+        call.end_turn()
+        if not live.abandoned:
+            await clear_away(call)
     live.record.ended_at = datetime.now(UTC)
     live.record.verdict = live.record.judge(inbound=live.plan.inbound)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 
-import stamina
 import structlog
 
 from ari_gateway.sessions.ledger import AlreadyOnRecord, Entry, Ledger
@@ -77,11 +77,13 @@ class CallKeeper:
         """Keep how a call ended, however long that takes: its result would be lost otherwise."""
         self._changed.pop(live.plan.attempt_id, None)
         ended = call_message(live)
-        async for attempt in stamina.retry_context(
-            on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2
-        ):
-            with attempt:
+        while True:
+            try:
                 await self._ledger.end(ended)
+                break
+            except StoreUnavailable as error:
+                log.warning("the end of a call could not be kept on record", reason=str(error))
+                await asyncio.sleep(_AGAIN_S * random.uniform(0.5, 1.5))
         self._changed.pop(live.plan.attempt_id, None)
         self._ended(ended)
 

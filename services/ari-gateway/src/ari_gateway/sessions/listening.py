@@ -97,7 +97,7 @@ class Recording:
         turn = None if ended_s is None else call.begin_turn(ended_s)
         with call.asking_asterisk():
             await call.ari.stop_recording(self._name)
-            if not await call.until(self._recorded, LONGEST_STEP_S):
+            if not await call.until(asyncio.shield(self._recorded), LONGEST_STEP_S):
                 raise CallFailed("recording_failed", technical=True)
             if turn is None:
                 return None
@@ -116,7 +116,7 @@ async def left_behind(call: Call, name: str) -> bytes | None:
         if await call.ari.live_recording_exists(name):
             call.recordings[name] = recorded
             await call.ari.stop_recording(name)
-            await call.until(recorded, LONGEST_STEP_S)
+            await call.until(asyncio.shield(recorded), LONGEST_STEP_S)
         call.recordings[name] = recorded
         try:
             audio = await call.until(call.ari.recording_file(name), LONGEST_STEP_S)
@@ -135,13 +135,8 @@ async def _reply_ended(call: Call, recorded: asyncio.Future[bool]) -> float | No
     """
     talk, listening = call.live.talk, call.tools.listening
     began_s = asyncio.get_running_loop().time()
-    ended = asyncio.ensure_future(talk.reply_ended(listening.start_timeout_s, listening.patience))
-    try:
-        first = asyncio.wait({ended, recorded}, return_when=asyncio.FIRST_COMPLETED)
-        await call.until(first, listening.max_s + LONGEST_STEP_S)
-        spoke = ended.result() if ended.done() else talk.talking or talk.spoke_since_reset
-    finally:
-        ended.cancel()
+    ended = talk.reply_ended(listening.start_timeout_s, listening.patience, recorded)
+    spoke = await call.until(ended, listening.max_s + LONGEST_STEP_S)
     now_s = asyncio.get_running_loop().time()
     if not spoke:
         if recorded.done() and now_s - began_s < _ENDS_NOT_BEFORE_S and call.live.over is None:

@@ -1,4 +1,4 @@
-"""One live call: what is known of it, fed by its own ordered queue of events."""
+"""One live call: what is known of it, told by events in the order in which they come."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -44,10 +44,10 @@ class Listeners:
 
 
 class LiveCall:
-    """A call's legs, waits and record. Events come in order through `inbox`.
+    """A call's legs, waits and record.
 
     Attributes:
-        inbox: this call's events; only `pump` reads it.
+        over: how the call ended, or None while it lives.
         dialled: Asterisk has the customer's channel, or had it.
         abandoned: another gateway leads it now; nothing of it may be touched here.
     """
@@ -69,7 +69,6 @@ class LiveCall:
         )
         self.customer = Leg(self.plan.channel_id, _leg_state(saved))
         self.operator: Leg | None = None
-        self.inbox: asyncio.Queue[ev.Event] = asyncio.Queue()
         self.waits = Waits()
         self.talk = Talk()
         self.dialled = self.plan.inbound or taken_over
@@ -77,7 +76,8 @@ class LiveCall:
         self._listeners = listeners
         self._talk_silence_ms = talk_silence_ms
         self._dispositions = dispositions or DispositionTable()
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.over: CallOver | None = None
+        self._patience: set[asyncio.Timeout] = set()
         self._began_s = self._now_s()
         self._heard_from = False
         self._dial_status = ""
@@ -86,17 +86,14 @@ class LiveCall:
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
 
-    @property
-    def over(self) -> CallOver | None:
-        """How the call ended, or None while it lives."""
-        error = self._over.exception() if self._over.done() else None
-        return error if isinstance(error, CallOver) else None
-
     def end(self, ending: CallOver) -> None:
         """End the conversation: every verb under way or to come raises `ending`."""
-        if not self._over.done():
-            self._over.set_exception(ending)
-            self._over.exception()  # looked at: the loop must not complain when no verb waits
+        if self.over is not None:
+            return
+        self.over = ending
+        for patience in self._patience:
+            if not patience.expired():
+                patience.reschedule(self._now_s())
 
     def has_left(self) -> None:
         """Asterisk has taken the originate."""
@@ -114,30 +111,27 @@ class LiveCall:
         self._listeners.changed(self)
 
     async def during_call(self, work: Awaitable[T], timeout_s: float) -> T:
-        """Await something while the call lives; a coroutine is cancelled when the call ends.
+        """Await something while the call lives; it is cancelled when the call ends.
 
         Raises:
             CallOver: the call ended.
             TimeoutError: it took longer than `timeout_s` seconds.
         """
-        task = asyncio.ensure_future(work)
-        either: set[asyncio.Future[Any]] = {task, self._over}
+        if self.over is not None:
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise self.over
+        patience = asyncio.timeout(timeout_s)
+        self._patience.add(patience)
         try:
-            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            if self._over.done():
-                self._over.result()
-            raise TimeoutError
+            async with patience:
+                return await work
+        except TimeoutError:
+            if self.over is not None:
+                raise self.over from None
+            raise
         finally:
-            if task is not work and not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-
-    async def pump(self) -> None:
-        """Apply this call's events, one after the other, for ever."""
-        while True:
-            self.apply(await self.inbox.get())
+            self._patience.discard(patience)
 
     def apply(self, event: ev.Event) -> None:
         """Apply one event."""
@@ -145,7 +139,7 @@ class LiveCall:
             case ev.PlaybackStarted():
                 self.waits.resolve("playing", event.playback_id, self._now_s())
             case ev.PlaybackFinished():
-                self.waits.resolve("played", event.playback_id, not event.failed)
+                self.played(event.playback_id, well=not event.failed)
             case ev.RecordingFinished() | ev.RecordingFailed():
                 stored = isinstance(event, ev.RecordingFinished)
                 self.waits.resolve("recorded", event.name, stored)
@@ -153,6 +147,11 @@ class LiveCall:
                 self._apply_to_customer(event)
             case _ if self.operator and event.channel_id == self.operator.channel_id:
                 self._apply_to_operator(self.operator, event)
+
+    def played(self, playback_id: str, *, well: bool) -> None:
+        """A playback has ended; that it began will be told no more, if it was not."""
+        self.waits.resolve("playing", playback_id)
+        self.waits.resolve("played", playback_id, well)
 
     def _apply_to_customer(self, event: ev.Event) -> None:
         match event:

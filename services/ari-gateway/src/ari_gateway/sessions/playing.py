@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -45,13 +45,14 @@ class Playback:
 
     Attributes:
         playback_id: its id at Asterisk.
-        playing: done when it begins, with the loop's time.
+        playing: done when it begins, with the loop's time; None when it ended and nobody heard it
+            begin (the link was away in that moment).
         played: done when it ends; False when it could not be played.
     """
 
     playback_id: str
     prompt: str
-    playing: asyncio.Future[float]
+    playing: asyncio.Future[float | None]
     played: asyncio.Future[bool]
 
 
@@ -80,14 +81,8 @@ async def start(call: Call, prompt: str, kind: str = "p") -> Playback:
 
 
 async def begun(call: Call, playback: Playback) -> float | None:
-    """Wait until a prompt plays; give since when, or None when nobody heard it begin.
-
-    The event is lost where the link was away in that moment; the end of the prompt is noticed.
-    """
-    either: set[asyncio.Future[Any]] = {playback.playing, playback.played}
-    first = asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    await call.until(first, LONGEST_PROMPT_S)
-    return playback.playing.result() if playback.playing.done() else None
+    """Wait until a prompt plays; give since when, or None when nobody heard it begin."""
+    return await call.until(playback.playing, LONGEST_PROMPT_S)
 
 
 async def finish(call: Call, playback: Playback) -> None:
@@ -99,9 +94,10 @@ async def finish(call: Call, playback: Playback) -> None:
     if not await call.until(playback.played, LONGEST_PROMPT_S):
         await call.live.during_call(asyncio.sleep(0.2), 1)  # a hang-up fails it, too
         raise CallFailed("prompt_missing", technical=True)
-    if playback.playing.done():
-        now_s = asyncio.get_running_loop().time()
-        call.tools.lengths.learn(playback.prompt, now_s - playback.playing.result())
+    began_s = playback.playing.result()
+    if began_s is not None:
+        length_s = asyncio.get_running_loop().time() - began_s
+        call.tools.lengths.learn(playback.prompt, length_s)
 
 
 async def stop(call: Call, playback: Playback) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 # A click on the line is reported like talk; real words, even "no", last longer than this.
@@ -72,30 +74,51 @@ class Talk:
             self._talked_ms += duration_ms
         self._changed.set()
 
-    async def begins_anew(self) -> None:
-        """Wait until the caller begins to talk; talk that goes on already does not count."""
-        before = self.beginnings
-        while self.beginnings == before:
-            self._changed.clear()
-            await self._changed.wait()
+    async def begins_anew(self, unless: asyncio.Future[bool]) -> bool:
+        """Wait until the caller begins to talk; talk that goes on already does not count.
 
-    async def reply_ended(self, start_timeout_s: float, patience: Patience) -> bool:
+        False when `unless` is done first.
+        """
+        before = self.beginnings
+        with self._woken_by(unless):
+            while self.beginnings == before and not unless.done():
+                self._changed.clear()
+                await self._changed.wait()
+        return not unless.done()
+
+    async def reply_ended(
+        self, start_timeout_s: float, patience: Patience, recorded: asyncio.Future[bool]
+    ) -> bool:
         """Wait for the end of a reply: True when something was said, False when nothing was.
 
         Silence from the start ends after `start_timeout_s` seconds; a reply that has begun may
-        last as long as the recording does (the caller of this method ends the wait).
+        last as long as the recording does, until `recorded` is done.
         """
-        loop = asyncio.get_running_loop()
-        silent_until_s = loop.time() + start_timeout_s
-        while True:
-            until_s: float | None = silent_until_s
-            if self.talking:
-                until_s = None
-            elif self.ended_s is not None:
-                until_s = self.ended_s + patience.after_ms(self._talked_ms) / 1000
-            self._changed.clear()
-            try:
-                async with asyncio.timeout_at(until_s):
-                    await self._changed.wait()
-            except TimeoutError:
-                return self.ended_s is not None
+        silent_until_s = asyncio.get_running_loop().time() + start_timeout_s
+        with self._woken_by(recorded):
+            while not recorded.done():
+                until_s: float | None = silent_until_s
+                if self.talking:
+                    until_s = None
+                elif self.ended_s is not None:
+                    until_s = self.ended_s + patience.after_ms(self._talked_ms) / 1000
+                self._changed.clear()
+                try:
+                    async with asyncio.timeout_at(until_s):
+                        await self._changed.wait()
+                except TimeoutError:
+                    return self.ended_s is not None
+        return self.talking or self.spoke_since_reset
+
+    @contextmanager
+    def _woken_by(self, other: asyncio.Future[bool]) -> Iterator[None]:
+        """Look again whenever something else is done, too."""
+
+        def look_again(_: object) -> None:
+            self._changed.set()
+
+        other.add_done_callback(look_again)
+        try:
+            yield
+        finally:
+            other.remove_done_callback(look_again)
