@@ -36,6 +36,34 @@ async def test_what_comes_while_one_writes_goes_together() -> None:
     assert asyncio.get_running_loop().time() <= 2.1
 
 
+async def test_what_is_in_no_hurry_goes_along() -> None:
+    """It waits for company as long as it may, goes with the first that is in a hurry, or alone."""
+    book = Book()
+    groups = Groups(book.write)
+    loop = asyncio.get_running_loop()
+    patient = asyncio.create_task(groups.add("patient", patience_s=5))
+    await asyncio.sleep(2)
+    await groups.add("hurried")
+    assert book.groups == [["patient", "hurried"]]
+    assert loop.time() == pytest.approx(3, abs=0.01)
+    await patient
+    await asyncio.gather(groups.add("alone", patience_s=5), groups.add("too", patience_s=9))
+    assert book.groups[1:] == [["alone", "too"]]
+    assert loop.time() == pytest.approx(9, abs=0.01)
+
+
+async def test_what_comes_in_no_hurry_while_one_writes_may_wait_still() -> None:
+    """A write that ends is no reason to write at once what may wait."""
+    book = Book()
+    groups = Groups(book.write)
+    first = asyncio.create_task(groups.add("first"))
+    await asyncio.sleep(0.5)
+    await groups.add("second", patience_s=5)
+    assert book.groups == [["first"], ["second"]]
+    assert asyncio.get_running_loop().time() == pytest.approx(6.5, abs=0.01)
+    await first
+
+
 async def test_each_hears_of_its_own() -> None:
     """One that is refused alone fails alone."""
     groups = Groups(Book().write)

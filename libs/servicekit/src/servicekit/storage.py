@@ -13,7 +13,7 @@ from contextlib import (
 )
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -74,6 +74,7 @@ class WholeTransactions:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._thread: ThreadPoolExecutor | None = None
+        self._connection: Connection | None = None
         if engine.dialect.name == "sqlite":
             self._blocking = sqlite_engine(engine.url)
             self._thread = ThreadPoolExecutor(1, "store")
@@ -89,19 +90,27 @@ class WholeTransactions:
                 async with self._engine.begin() as connection:
                     return await connection.run_sync(work)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, _transact, self._blocking, work)
+            return await loop.run_in_executor(self._thread, self._transact, work)
 
     async def close(self) -> None:
         """Let what is under way finish, and close the connection; the engine stays open."""
         if self._thread is not None:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._blocking.dispose)
+            await loop.run_in_executor(self._thread, self._disconnect)
             self._thread.shutdown()
 
+    # in the thread
 
-def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
-    with engine.begin() as connection:
-        return work(connection)
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = self._blocking.connect()
+        with self._connection.begin():
+            return work(self._connection)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._blocking.dispose()
 
 
 @contextmanager

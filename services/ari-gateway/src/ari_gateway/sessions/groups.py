@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
 
 
 class Groups(Generic[ItemT]):
-    """Collects items while a write is under way, and gives them to the next one, all at once.
+    """Collects items until one of them may wait no longer, and writes all of them at once.
 
-    Nobody waits for company: an item that comes alone is written alone.
+    A transaction costs as much as ten of the rows it writes: those that are in no hurry go along
+    with one that is. What comes while a write is under way is for the next one.
     """
 
     def __init__(
@@ -21,15 +24,22 @@ class Groups(Generic[ItemT]):
         """Write by `write`: it gives what became of each item, or raises for all of them."""
         self._write = write
         self._waiting: list[tuple[ItemT, asyncio.Future[None]]] = []
+        self._due_s = math.inf
+        self._due_sooner = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
-    async def add(self, item: ItemT) -> None:
+    async def add(self, item: ItemT, *, patience_s: float = 0.0) -> None:
         """Write an item, with whatever else waits; returns once it is committed.
 
-        Raises what `write` gave for it, or raised.
+        It is given to `write` within `patience_s` seconds, or after the write under way. Raises
+        what `write` gave for it, or raised.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((item, done))
+        if loop.time() + patience_s < self._due_s:
+            self._due_s = loop.time() + patience_s
+            self._due_sooner.set()
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all())
         # Whoever asked may stop waiting; the others of the group must not lose their write by it.
@@ -39,10 +49,18 @@ class Groups(Generic[ItemT]):
         """Write group after group until nothing waits."""
         try:
             while self._waiting:
-                group, self._waiting = self._waiting, []
+                await self._until_due()
+                group, self._waiting, self._due_s = self._waiting, [], math.inf
                 await self._write_group(group)
         finally:
             self._writer = None
+
+    async def _until_due(self) -> None:
+        while self._due_s > asyncio.get_running_loop().time():
+            self._due_sooner.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._due_s):
+                    await self._due_sooner.wait()
 
     async def _write_group(self, group: Sequence[tuple[ItemT, asyncio.Future[None]]]) -> None:
         try:

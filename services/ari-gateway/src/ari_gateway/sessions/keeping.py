@@ -17,7 +17,7 @@ from servicekit.storage import StoreUnavailable
 log = structlog.get_logger(__name__)
 
 _AGAIN_S = 0.5
-_TOGETHER_S = 0.2
+_TOGETHER_S = 0.1
 
 
 class CallKeeper:

@@ -60,6 +60,9 @@ leases = Table(
 )
 
 
+# A call is dialled once its beginning is on record; for everything else so long a wait is nothing.
+_IN_NO_HURRY_S = 0.1
+
 _this = calls.c.attempt_id == bindparam("attempt")
 _KEEP = update(calls).where(_this & calls.c.ended.is_(False))
 _END = update(calls).where(_this)
@@ -111,15 +114,15 @@ class SqlLedger:
 
     async def keep(self, entries: Sequence[Entry]) -> None:
         """Keep how live calls stand."""
-        await self._groups.add(_Keep(tuple(entries)))
+        await self._groups.add(_Keep(tuple(entries)), patience_s=_IN_NO_HURRY_S)
 
     async def end(self, call: calls_pb2.Call) -> None:
         """Keep how a call ended; what a successor would have needed goes."""
-        await self._groups.add(_End(call))
+        await self._groups.add(_End(call), patience_s=_IN_NO_HURRY_S)
 
     async def reported(self, attempt_ids: Sequence[str]) -> None:
         """Note that the reporter has these results."""
-        await self._groups.add(_Reported(tuple(attempt_ids)))
+        await self._groups.add(_Reported(tuple(attempt_ids)), patience_s=_IN_NO_HURRY_S)
 
     async def _write(self, changes: Sequence[_Change]) -> list[BaseException | None]:
         """Write a group in one transaction; only a `begin` may be refused alone."""
