@@ -25,6 +25,7 @@ from ari_gateway.ari.errors import (
 )
 from ari_gateway.ari.events import Event, parse
 from ari_gateway.ari.over_websocket import Socket, WebSocketTransport
+from ari_gateway.ari.refusals import why_no_answer
 from ari_gateway.ari.tls import untrusted
 from ari_gateway.ari.transport import basic
 from ari_gateway.metrics import ASTERISK_LINK_UP, ari_events
@@ -201,4 +202,4 @@ class EventLink:
                 raise AriUnauthorized("refused at the events WebSocket") from error
             raise AriUnavailable(f"the events WebSocket was answered {error.status}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise AriUnavailable(type(error).__name__) from error
+            raise AriUnavailable(why_no_answer(error)) from error

@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from ari_gateway.ari.errors import AriNotSent, AriUnavailable
+from ari_gateway.ari.refusals import why_no_answer
 from ari_gateway.ari.tls import untrusted
 from ari_gateway.ari.transport import Answer, Request
 
@@ -61,9 +62,9 @@ class HttpTransport:
         except aiohttp.ClientConnectorCertificateError as error:
             raise untrusted(error) from error
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            raise AriNotSent(_in_words(error)) from error
+            raise AriNotSent(why_no_answer(error)) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise AriUnavailable(_in_words(error)) from error
+            raise AriUnavailable(why_no_answer(error)) from error
 
 
 def _timeout(request: Request) -> aiohttp.ClientTimeout:
@@ -71,7 +72,3 @@ def _timeout(request: Request) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=request.timeout_s)
     connect_s = min(request.sent_within_s * _TO_CONNECT, request.timeout_s)
     return aiohttp.ClientTimeout(total=request.timeout_s, connect=connect_s)
-
-
-def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip()

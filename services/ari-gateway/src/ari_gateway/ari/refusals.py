@@ -1,7 +1,8 @@
-"""What Asterisk's refusals mean, by status."""
+"""What Asterisk's refusals mean, by status, and why no answer came."""
 
 from __future__ import annotations
 
+import aiohttp
 import orjson
 
 from ari_gateway.ari.errors import (
@@ -13,6 +14,13 @@ from ari_gateway.ari.errors import (
     AriUnavailable,
 )
 from ari_gateway.ari.transport import Answer
+
+
+def why_no_answer(error: Exception) -> str:
+    """Say in one line why a request, or a link, came to nothing."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or type(error.os_error).__name__
+    return f"{type(error).__name__} {error}".strip()
 
 
 def refusal_of(answer: Answer) -> AriError:
