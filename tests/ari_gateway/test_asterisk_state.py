@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -32,6 +34,30 @@ async def placed(here: House, for_s: float) -> str:
     await here.manager.place(plan)
     await asyncio.sleep(for_s)
     return plan.attempt_id
+
+
+async def unheard(here: House, state: AsteriskState, for_s: float) -> None:
+    """Be without a link for so many seconds in which Asterisk believes that it has one."""
+    state.on_down()
+    here.asterisk.tell = lambda _: None
+    await asyncio.sleep(for_s)
+    here.asterisk.tell = here.manager.handle
+    await state.on_up()
+
+
+@asynccontextmanager
+async def ringing_operator() -> AsyncIterator[tuple[House, AsteriskState, str]]:
+    """Lead a call, whose attempt is given, until an operator rings, who answers in 3 s at most."""
+    operator = FarEnd(rings_s=3, leaves_s=5)
+    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
+        state = state_of(here)
+        await state.on_up()
+        yield here, state, await placed(here, 11)  # hello, a yes, `yes`
+
+
+def operators_rung(here: House) -> int:
+    """Say how many operator's legs were originated."""
+    return sum("-operator-" in body["channelId"] for body in here.asterisk.originated)
 
 
 async def test_a_call_that_ended_unseen_is_ended() -> None:
@@ -95,11 +121,7 @@ async def test_an_answer_missed_at_the_edge_of_a_loss_is_found() -> None:
         state = state_of(here)
         await state.on_up()
         attempt_id = await placed(here, 2)
-        state.on_down()
-        here.asterisk.tell = lambda _: None
-        await asyncio.sleep(1.5)
-        here.asterisk.tell = here.manager.handle
-        await state.on_up()
+        await unheard(here, state, 1.5)
         assert (await here.ended(attempt_id)).HasField("answered_at")
 
 
@@ -109,11 +131,7 @@ async def test_an_answered_call_goes_on() -> None:
         state = state_of(here)
         await state.on_up()
         attempt_id = await placed(here, 2)
-        state.on_down()
-        here.asterisk.tell = lambda _: None
-        await asyncio.sleep(4)  # hello ends, and nobody hears of it
-        here.asterisk.tell = here.manager.handle
-        await state.on_up()
+        await unheard(here, state, 4)  # hello ends
         call = await here.ended(attempt_id)
         assert call.outcome.result == calls_pb2.RESULT_HANGUP
         assert here.asterisk.played == ["hello", "goodby"]
@@ -121,11 +139,7 @@ async def test_an_answered_call_goes_on() -> None:
 
 async def test_an_operator_who_answered_unheard_is_rung_again() -> None:
     """An operator hung up on because he answered while the link was away is rung once more."""
-    operator = FarEnd(rings_s=3, leaves_s=5)
-    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
-        state = state_of(here)
-        await state.on_up()
-        attempt_id = await placed(here, 11)  # hello, a yes, `yes`: the operator rings
+    async with ringing_operator() as (here, state, attempt_id):
         (ringing,) = (name for name in here.asterisk.channels if "-operator-" in name)
         state.on_down()
         here.asterisk.vanish(ringing)
@@ -137,29 +151,17 @@ async def test_an_operator_who_answered_unheard_is_rung_again() -> None:
 
 async def test_an_operator_whose_answer_was_missed_is_bridged() -> None:
     """An operator who is up though no event said so talks to the customer at once."""
-    operator = FarEnd(rings_s=3, leaves_s=5)
-    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
-        state = state_of(here)
-        await state.on_up()
-        attempt_id = await placed(here, 11)
-        state.on_down()
-        here.asterisk.tell = lambda _: None
-        await asyncio.sleep(3)  # he answers, and nobody hears of it
-        here.asterisk.tell = here.manager.handle
-        await state.on_up()
+    async with ringing_operator() as (here, state, attempt_id):
+        await unheard(here, state, 3)  # he answers
         call = await here.ended(attempt_id)
         assert call.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
-        assert sum("operator" in body["channelId"] for body in here.asterisk.originated) == 1
+        assert operators_rung(here) == 1
         assert here.asterisk.is_empty
 
 
 async def test_an_operator_hung_up_on_as_the_link_returns_is_rung_again() -> None:
     """An operator seen up, but hung up on by Asterisk before he is bridged, is rung once more."""
-    operator = FarEnd(rings_s=3, leaves_s=5)
-    async with house(FarEnd(says=[1.0]), Intent.YES, operator=operator) as here:
-        state = state_of(here)
-        await state.on_up()
-        attempt_id = await placed(here, 11)
+    async with ringing_operator() as (here, state, attempt_id):
         (ringing,) = (name for name in here.asterisk.channels if "-operator-" in name)
         state.on_down()
         here.asterisk.answered.add(ringing)
@@ -167,7 +169,7 @@ async def test_an_operator_hung_up_on_as_the_link_returns_is_rung_again() -> Non
         here.asterisk.leave(ringing)
         call = await here.ended(attempt_id)
         assert call.outcome.result == calls_pb2.RESULT_CONNECTED_TO_OPERATOR
-        assert sum("operator" in body["channelId"] for body in here.asterisk.originated) == 2
+        assert operators_rung(here) == 2
         assert here.asterisk.is_empty
 
 

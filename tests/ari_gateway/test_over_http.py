@@ -114,6 +114,13 @@ async def test_an_answer_cut_short_is_an_unknown_outcome() -> None:
         assert len(asterisk.heads) == 1
 
 
+async def test_another_kind_of_server_is_told_in_a_line() -> None:
+    """Whoever names the port of another protocol, as Asterisk's manager, reads just that."""
+    async with serving(b"Asterisk Call Manager/9.0.0\r\n\r\n") as (_, ari):
+        with pytest.raises(AriUnavailable, match=r"^what answers there does not speak HTTP$"):
+            await ari.startup_time()
+
+
 async def test_no_answer_in_time_is_an_unknown_outcome() -> None:
     """A request that is not answered within its time has left, so its outcome is unknown."""
     async with serving(timeout_s=0.2) as (asterisk, ari):

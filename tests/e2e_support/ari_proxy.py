@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from e2e_support.frames import CLOSE_NORMAL, TEXT, name_of_event, read_frame, text_frame
+from e2e_support.moments import Moments
 from lab import addresses
 
 _ATTEMPT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -52,24 +53,6 @@ class _Link:
 
 
 @dataclass
-class _Awaited:
-    """Somebody who waits for a line, or for the last of several."""
-
-    pattern: re.Pattern[str]
-    times: int
-    came: asyncio.Future[None]
-
-    def comes_with(self, line: str) -> bool:
-        """Say whether a line is what is waited for; whoever waits hears of it."""
-        if not self.pattern.search(line):
-            return False
-        self.times -= 1
-        if self.times <= 0 and not self.came.done():
-            self.came.set_result(None)
-        return self.times <= 0
-
-
-@dataclass
 class AriProxy:
     """The proxy.
 
@@ -79,8 +62,8 @@ class AriProxy:
 
     port: int
     _faults: list[Fault] = field(default_factory=list)
-    _lost: list[_Awaited] = field(default_factory=list)
-    _awaited: list[_Awaited] = field(default_factory=list)
+    _moments: Moments = field(default_factory=Moments)
+    _lost: Moments = field(default_factory=Moments)
     _numbers: dict[str, str] = field(default_factory=dict)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
     _links: list[_Link] = field(default_factory=list)
@@ -104,15 +87,11 @@ class AriProxy:
 
     def seen(self, pattern: str, *, times: int = 1) -> asyncio.Future[None]:
         """Give what is done when so many requests or events that fit have passed."""
-        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._awaited.append(_Awaited(re.compile(pattern), times, came))
-        return came
+        return self._moments.expect(pattern, times=times)
 
     def lose_with_link(self, pattern: str) -> asyncio.Future[None]:
         """Lose the next event that fits, and the link in its place; give what is done then."""
-        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lost.append(_Awaited(re.compile(pattern), 1, came))
-        return came
+        return self._lost.expect(pattern)
 
     def attempt_of(self, number: str) -> str:
         """Give the attempt of the call whose dial string ends with `number`."""
@@ -238,11 +217,11 @@ class AriProxy:
                     task.add_done_callback(late.discard)
                 else:
                     line = self._named(name_of_event(json.loads(payload)))
-                    if self._is_lost(line):
+                    if self._lost.tell(line):
                         self.reset()
                         return
                     link.to_client.write(raw)
-                    self._tell(line)
+                    self._moments.tell(line)
 
     async def _ask(self, raw: bytes, request: dict[str, Any], link: _Link) -> None:
         """Hand a request of the WebSocket on, or refuse it."""
@@ -269,7 +248,7 @@ class AriProxy:
                 self._numbers[attempt[0]] = endpoint.removeprefix("PJSIP/").partition("@")[0]
             request = f"{request} {endpoint}"
         line = self._named(request)
-        self._tell(line)
+        self._moments.tell(line)
         for fault in self._faults:
             if fault.times and fault.pattern.search(line):
                 fault.times -= 1
@@ -280,14 +259,6 @@ class AriProxy:
     def _named(self, line: str) -> str:
         """Put the number called in the place of its attempt's id."""
         return _ATTEMPT.sub(lambda found: self._numbers.get(found[0], found[0]), line)
-
-    def _tell(self, line: str) -> None:
-        self._awaited = [awaited for awaited in self._awaited if not awaited.comes_with(line)]
-
-    def _is_lost(self, line: str) -> bool:
-        before = len(self._lost)
-        self._lost = [awaited for awaited in self._lost if not awaited.comes_with(line)]
-        return len(self._lost) < before
 
 
 @asynccontextmanager

@@ -175,6 +175,12 @@ class House:
                 await asyncio.sleep(0.02)
 
 
+def told(call: calls_pb2.Call) -> str:
+    """Name a call's outcome as people do."""
+    name = calls_pb2.Result.Name(call.outcome.result).removeprefix("RESULT_").lower()
+    return f"{name}:{call.outcome.reason}" if call.outcome.reason else name
+
+
 def plan_of(attempt_id: str, *, originate_before: datetime | None = None) -> CallPlan:
     """Plan a call to the customer."""
     return CallPlan(

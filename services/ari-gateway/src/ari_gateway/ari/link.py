@@ -105,11 +105,9 @@ class EventLink:
                     async with await self._connect(session) as socket:
                         wait_s, linked = _RETRY_FIRST_S, True
                         await self._serve(socket)
-                except AriUntrusted as error:
-                    if not linked:
-                        raise
-                    log.warning("no link to Asterisk", reason=str(error))
                 except AriUnavailable as error:
+                    if isinstance(error, AriUntrusted) and not linked:
+                        raise
                     log.warning("no link to Asterisk", reason=str(error))
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _RETRY_MAX_S)

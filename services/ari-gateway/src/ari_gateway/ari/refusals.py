@@ -20,6 +20,8 @@ def why_no_answer(error: Exception) -> str:
     """Say in one line why a request, or a link, came to nothing."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return error.os_error.strerror or type(error.os_error).__name__
+    if isinstance(error, aiohttp.ClientResponseError):  # its own words quote the answer, in lines
+        return "what answers there does not speak HTTP"
     return f"{type(error).__name__} {error}".strip()
 
 

@@ -14,8 +14,8 @@ ItemT = TypeVar("ItemT")
 class Groups(Generic[ItemT]):
     """Collects items until one of them may wait no longer, and writes all of them at once.
 
-    A transaction costs as much as ten of the rows it writes: those that are in no hurry go along
-    with one that is. What comes while a write is under way is for the next one.
+    A transaction costs far more than the row it writes: what is in no hurry goes along with what
+    is. What comes while a write is under way is for the next one.
     """
 
     def __init__(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 
+import stamina
 import structlog
 
 from ari_gateway.sessions.ledger import AlreadyOnRecord, Entry, Ledger
@@ -17,7 +17,6 @@ from servicekit.storage import StoreUnavailable
 log = structlog.get_logger(__name__)
 
 _AGAIN_S = 0.5
-_LONGEST_PAUSE_S = 5.0
 _TOGETHER_S = 0.1
 
 
@@ -78,15 +77,11 @@ class CallKeeper:
         """Keep how a call ended, however long that takes: its result would be lost otherwise."""
         self._changed.pop(live.plan.attempt_id, None)
         ended = call_message(live)
-        wait_s = _AGAIN_S
-        while True:
-            try:
+        async for attempt in stamina.retry_context(
+            on=StoreUnavailable, attempts=None, timeout=None, wait_initial=0.2
+        ):
+            with attempt:
                 await self._ledger.end(ended)
-                break
-            except StoreUnavailable as error:
-                log.warning("the end of a call could not be kept on record", reason=str(error))
-                await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
-                wait_s = min(wait_s * 2, _LONGEST_PAUSE_S)
         self._changed.pop(live.plan.attempt_id, None)
         self._ended(ended)
 

@@ -77,7 +77,7 @@ class LiveCall:
         self._talk_silence_ms = talk_silence_ms
         self._dispositions = dispositions or DispositionTable()
         self.over: CallOver | None = None
-        self._patience: set[asyncio.Timeout] = set()
+        self._limits: set[asyncio.Timeout] = set()
         self._began_s = self._now_s()
         self._heard_from = False
         self._dial_status = ""
@@ -91,9 +91,9 @@ class LiveCall:
         if self.over is not None:
             return
         self.over = ending
-        for patience in self._patience:
-            if not patience.expired():
-                patience.reschedule(self._now_s())
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(self._now_s())
 
     def has_left(self) -> None:
         """Asterisk has taken the originate."""
@@ -121,20 +121,28 @@ class LiveCall:
             if asyncio.iscoroutine(work):
                 work.close()
             raise self.over
-        patience = asyncio.timeout(timeout_s)
-        self._patience.add(patience)
+        limit = asyncio.timeout(timeout_s)
+        self._limits.add(limit)
         try:
-            async with patience:
+            async with limit:
                 return await work
         except TimeoutError:
             if self.over is not None:
                 raise self.over from None
             raise
         finally:
-            self._patience.discard(patience)
+            self._limits.discard(limit)
 
     def apply(self, event: ev.Event) -> None:
-        """Apply one event."""
+        """Apply one event; whatever goes wrong in that ends this call and is no other's matter."""
+        try:
+            self._apply(event)
+        except Exception:
+            # Supervisor of one call, as `lead` is of what it does.
+            log.exception("an event was too much", attempt_id=self.plan.attempt_id)
+            self.end(CallFailed("internal_error", technical=True))
+
+    def _apply(self, event: ev.Event) -> None:
         match event:
             case ev.PlaybackStarted():
                 self.waits.resolve("playing", event.playback_id, self._now_s())

@@ -19,7 +19,7 @@ from ari_gateway.sessions.admission import Admission, AtCapacity, NotReady, refu
 from ari_gateway.sessions.call import Call, Tools
 from ari_gateway.sessions.conversation import lead
 from ari_gateway.sessions.counting import LiveCounts, count_ended
-from ari_gateway.sessions.endings import CallFailed, EndedOnRequest
+from ari_gateway.sessions.endings import EndedOnRequest
 from ari_gateway.sessions.feed import CallFeed
 from ari_gateway.sessions.handover import attempt_of_channel
 from ari_gateway.sessions.keeping import CallKeeper
@@ -191,7 +191,7 @@ class SessionManager:
         """Tell a call what happened to it; begin a call for a new inbound channel."""
         live = self._call_of(event.channel_id)
         if live is not None:
-            _apply(event, live)
+            live.apply(event)
         elif isinstance(event, ev.StasisStart):
             self._stranger(event)
 
@@ -289,13 +289,3 @@ class SessionManager:
     def _changed(self, live: LiveCall) -> None:
         self._keeper.changed(live)
         self.feed.publish(call_message(live))
-
-
-def _apply(event: ev.Event, live: LiveCall) -> None:
-    """Tell a call what happened to it; whatever goes wrong in that is no other call's matter."""
-    try:
-        live.apply(event)
-    except Exception:
-        # Supervisor of one call, as `lead` is of what it does.
-        log.exception("an event was too much", attempt_id=live.plan.attempt_id)
-        live.end(CallFailed("internal_error", technical=True))
